@@ -1,0 +1,62 @@
+"""Progress bars: tqdm's where it is installed, silence where it is not."""
+
+import os
+import sys
+
+
+class Silent:
+    """Stands in for tqdm's bar and shows nothing.
+
+    Has the methods that this package uses: iteration, `update`,
+    `set_postfix_str`, `close` and the context manager.
+    """
+
+    def __init__(self, iterable=None):
+        self._iterable = () if iterable is None else iterable
+
+    def __iter__(self):
+        return iter(self._iterable)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def update(self, n=1):
+        """Count nothing."""
+
+    def set_postfix_str(self, text="", refresh=True):
+        """Show nothing."""
+
+    def close(self):
+        """Release nothing."""
+
+
+def progress(iterable=None, *, desc, unit="it", total=None):
+    """A progress bar on standard error that vanishes when it is done.
+
+    Arguments: `iterable` to loop over, or None and then `.update(n)`; `desc`
+    the text before the bar; `unit` what is counted; `total` how many there
+    will be, where `len(iterable)` does not say it.
+
+    Returns tqdm's bar, or a `Silent` one where tqdm is not installed or the
+    environment variable TQDM_DISABLE is set to anything but an empty string
+    or 0.  Both iterate over `iterable`, are context managers and have
+    `update(n)`, `set_postfix_str(text)` and `close()`.
+    """
+    if os.environ.get("TQDM_DISABLE", "") not in ("", "0"):
+        return Silent(iterable)
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return Silent(iterable)
+    return tqdm(
+        iterable,
+        desc=desc,
+        unit=unit,
+        total=total,
+        file=sys.stderr,
+        leave=False,
+        dynamic_ncols=True,
+    )
