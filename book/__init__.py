@@ -1,0 +1,1 @@
+"""The Connected Landscape: chapters, their tools, and ``python -m book``."""

@@ -1,0 +1,138 @@
+"""``python -m book``: build, render, check, data, serve."""
+
+import argparse
+import sys
+
+from book.tools import render, site
+
+
+def parser():
+    """The command line of the book."""
+    top = argparse.ArgumentParser(
+        prog="python -m book",
+        description="The Connected Landscape: build, run and read the book.",
+    )
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+
+    def verb(name, text):
+        return verbs.add_parser(name, help=text, description=text)
+
+    p = verb("build", "Run the chapters that are stale, then build the HTML.")
+    _jobs(p)
+    p = verb("render", "Run chapters: source -> executed notebook.")
+    p.add_argument("chapters", nargs="*", metavar="CHAPTER",
+                   help="part/name as in _toc.yml; all of them if none given")
+    p.add_argument("--profile", default="laptop",
+                   help="laptop (default), or paper: the papers' own scale")
+    p.add_argument("--force", action="store_true",
+                   help="run fresh chapters too")
+    p.add_argument("-p", "--parameter", action="append", default=[],
+                   metavar="NAME=VALUE",
+                   help="change a parameter; the result goes to _build/runs")
+    _jobs(p)
+    verb("check", "Say whether notebooks and sources are in step and fresh.")
+    p = verb("data", "Say where the datasets are; fetch what is missing.")
+    p.add_argument("names", nargs="*", metavar="DATASET",
+                   help="datasets to fetch when absent; none: only look")
+    p.add_argument("--root", help="data root (else CONNECTED_LANDSCAPE_DATA, "
+                   "else the user's cache)")
+    p = verb("serve", "Serve the built book on this machine.")
+    p.add_argument("--port", type=int, default=8000)
+    return top
+
+
+def _jobs(p):
+    p.add_argument("--jobs", type=int, default=1, metavar="N",
+                   help="chapters to run at the same time (default 1)")
+
+
+def chosen(names):
+    """The chapters asked for; unknown names are an error."""
+    known = site.chapters()
+    unknown = [n for n in names if n not in known]
+    if unknown:
+        raise ValueError(
+            f"no chapter {', '.join(unknown)}; the chapters are: "
+            + ", ".join(known)
+        )
+    return names or known
+
+
+def assignments(words, names):
+    """{"name": value} of NAME=VALUE words; unknown names are an error."""
+    import ast
+
+    given = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        for chapter in names:
+            valid = render.parameters(chapter)
+            if not equals or name not in valid:
+                raise ValueError(
+                    f"no parameter {word!r} in {chapter}; give NAME=VALUE "
+                    f"with NAME one of: {', '.join(valid) or 'none'}"
+                )
+        try:
+            given[name] = ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            given[name] = text
+    return given
+
+
+def build(args):
+    """Render what is stale, then build the site."""
+    ran = render.render(site.chapters(), jobs=args.jobs)
+    print(f"{ran} chapters run")
+    print(f"The book is built. Open {site.build().as_uri()}")
+
+
+def run(args):
+    """Render the chapters asked for."""
+    if args.profile not in ("laptop", "paper"):
+        raise ValueError(
+            f"no profile {args.profile!r}; the profiles are: laptop, paper"
+        )
+    names = chosen(args.chapters)
+    given = assignments(args.parameter, names)
+    ran = render.render(names, profile=args.profile, force=args.force,
+                        jobs=args.jobs, given=given)
+    print(f"{ran} of {len(names)} chapters run")
+
+
+def check(args):
+    """Exit 1 with a list when a chapter is stale or out of step."""
+    found = render.check(site.chapters())
+    for sentence in found:
+        print(sentence)
+    if found:
+        raise SystemExit(1)
+    print(f"{len(site.chapters())} chapters in step and fresh")
+
+
+def data(args):
+    """Where the datasets are; fetch those named."""
+    from kernels import data
+
+    for name in args.names:
+        print(f"{name}: {data.fetch(name, args.root)}")
+    for name, known in data.status(args.root).items():
+        print(f"{name:16s} " + ", ".join(f"{v}" for v in known.values()))
+
+
+def main(argv=None):
+    """Run one command; errors are one clear message and exit code 1."""
+    args = parser().parse_args(argv)
+    verbs = {"build": build, "render": run, "check": check, "data": data,
+             "serve": lambda a: site.serve(a.port)}
+    try:
+        verbs[args.verb](args)
+    except (ValueError, RuntimeError, OSError) as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

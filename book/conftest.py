@@ -1,0 +1,50 @@
+"""nbval over the committed notebooks, with the book's own eyes.
+
+`pytest --nbval book` runs every chapter again and compares its outputs as
+`book.tools.compare` says; pictures are compared by their digest.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from book.tools.compare import Output  # noqa: E402
+from book.tools.render import environment  # noqa: E402
+
+
+def pytest_configure(config):
+    """Teach nbval tolerance, and to pass over progress bars."""
+    option = config.option
+    if not (getattr(option, "nbval", 0) or getattr(option, "nbval_lax", 0)):
+        return
+    from nbval import plugin
+
+    option.nbval_current_env = True
+    environment(ROOT)
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    plain_init = plugin.IPyNbFile.__init__
+    plain_sanitize = plugin.IPyNbCell.sanitize
+
+    def init(self, *args, **kwargs):
+        plain_init(self, *args, **kwargs)
+        self.skip_compare += ("stderr", "image/png")
+
+    def sanitize(self, text):
+        text = plain_sanitize(self, text)
+        if not isinstance(text, str):
+            return text
+        seen = Output(text)
+        tags = self.cell.metadata.get("tags", [])
+        seen.tolerances = {
+            name: float(value)
+            for name, _, value in (tag.partition("=") for tag in tags)
+            if name in ("rtol", "atol")
+        }
+        return seen
+
+    plugin.IPyNbFile.__init__ = init
+    plugin.IPyNbCell.sanitize = sanitize
+

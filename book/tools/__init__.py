@@ -1,0 +1,1 @@
+"""What all chapters share: claims, records, figures, and rendering."""

@@ -1,0 +1,176 @@
+"""What a chapter does at its start and at its end.
+
+    run = chapter.start("meanfield/sgd", profile)
+    scale = run.scale(laptop={...}, paper={...})
+    ...
+    run.measure("s20-some-claim", values)
+    run.finish(results)       # a paper run writes book/results/...json
+    run.verdict()
+    run.footer()
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from tempfile import mkdtemp
+
+from book.tools import claims, digest, figures, keys, records
+from kernels import device
+
+PROFILES = ("laptop", "paper")
+
+
+class Run:
+    """One run of a chapter: profile, device, seed, data, measurements."""
+
+    def __init__(self, name, profile, *, seed=0):
+        if profile not in PROFILES:
+            raise ValueError(
+                f"profile is {profile!r}; give one of {', '.join(PROFILES)}"
+            )
+        self.name = name
+        self.profile = profile
+        self.seed = seed
+        self.device = device.pick()
+        self.measures = {}
+        self.data = {}
+        self.settings = {}
+        self._began = time.perf_counter()
+        self._record = records.load(name)
+
+    def scale(self, *, laptop, paper):
+        """The settings of this run's profile, as a dict."""
+        self.settings = dict(paper if self.profile == "paper" else laptop)
+        return dict(self.settings)
+
+    def generator(self, *names):
+        """An independent torch.Generator for every tuple of names."""
+        return device.generator(self.seed, self.name, *names)
+
+    def uses(self, dataset):
+        """Note a dataset in the provenance, and return it."""
+        self.data[dataset.name] = {
+            "fingerprint": dataset.fingerprint,
+            "source": dataset.source,
+        }
+        return dataset
+
+    @property
+    def store(self):
+        """Where `kernels.sweep` keeps this run's cells.
+
+        A paper run resumes from its cells; a laptop run starts empty, so
+        that a rendering always computes what it shows.
+        """
+        if self.profile == "laptop":
+            return mkdtemp(prefix="landscape-")
+        folder = Path(records.ROOT, ".cache", "sweeps", self.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+
+    def measure(self, claim, values):
+        """Note measurements of a claim, in the claim's unit."""
+        known = [c.id for c in claims.of(self.name)]
+        if claim not in known:
+            raise ValueError(
+                f"claim is {claim!r}; {self.name} judges {', '.join(known)}"
+            )
+        self.measures[claim] = claims.measure(values)
+
+    def finish(self, results):
+        """Keep the results: a paper run writes the chapter's record.
+
+        Returns the record as the book draws it (or None before the first
+        paper run).
+        """
+        if self.profile == "paper":
+            self._record = {
+                "chapter": self.name,
+                "settings": self.settings,
+                "measures": self.measures,
+                "results": results,
+                "provenance": self.provenance(),
+            }
+            file = records.save(self.name, self._record)
+            print(f"recorded in {file.relative_to(records.ROOT)}")
+        return self._record
+
+    @property
+    def recorded(self):
+        """Results of the recorded paper-scale run, or None."""
+        return self._record and self._record["results"]
+
+    def provenance(self):
+        """Device, versions, seed, data, commit, key, date and seconds."""
+        return {
+            **device.describe(),
+            "profile": self.profile,
+            "seed": self.seed,
+            "data": self.data,
+            "commit": records.commit(),
+            "key": keys.key(self.name, self.profile),
+            "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "seconds": round(time.perf_counter() - self._began, 1),
+        }
+
+    def verdict(self):
+        """Show the verdict table of this chapter's claims."""
+        both = {}
+        recorded = self._record["measures"] if self._record else {}
+        for c in claims.of(self.name):
+            scales = {"paper": recorded.get(c.id)}
+            if self.profile == "laptop":
+                scales["laptop"] = self.measures.get(c.id)
+            both[c.id] = scales
+        show(claims.Verdict(claims.of(self.name), both))
+
+    def footer(self):
+        """Show where this run's numbers, and the recorded ones, come from."""
+        print(f"{self.profile} run: {line(self.provenance())}")
+        if self._record and self.profile == "laptop":
+            known = self._record["provenance"]
+            print(
+                f"recorded paper-scale run: {line(known)}; "
+                f"commit {known['commit']}; {known['date']}; "
+                f"{known['seconds'] / 60:.0f} min"
+            )
+        seconds = time.perf_counter() - self._began
+        print(f"this run took {seconds:.0f} s", file=sys.stderr)
+
+
+def line(known):
+    """One line of provenance: machine, versions, seed, data, key."""
+    data = ", ".join(
+        f"{name} {d['fingerprint']} ({d['source']})"
+        for name, d in known["data"].items()
+    )
+    return (
+        f"{known['device']}; Python {known['python']}, "
+        f"torch {known['torch']}, NumPy {known['numpy']}; "
+        f"seed {known['seed']}; data {data or 'none'}; key {known['key']}"
+    )
+
+
+def start(name, profile, *, seed=0):
+    """Begin a chapter: figures' style and digest, the run's bookkeeping.
+
+    `name` is "part/chapter"; `profile` is "laptop" or "paper". The
+    environment variable BOOK_PROFILE overrides `profile`, for scripts.
+    """
+    profile = os.environ.get("BOOK_PROFILE", profile)
+    run = Run(name, profile, seed=seed)
+    digest.install()
+    figures.style()
+    return run
+
+
+def show(thing):
+    """Display `thing` in a notebook, print it in a script."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        print(thing)
+        return
+    display(thing) if get_ipython() else print(thing)

@@ -1,0 +1,72 @@
+"""One look for every figure, readable in print and in dark mode.
+
+Colours are the Okabe-Ito set, which stays distinct for colour-blind
+readers; series also differ by marker and line style, so that a figure
+survives a black-and-white printer.
+"""
+
+COLOURS = {
+    "blue": "#0072b2",
+    "orange": "#d55e00",
+    "green": "#009e73",
+    "purple": "#a64d8f",
+    "gold": "#b87700",
+    "grey": "#5c6770",
+    "black": "#1b1f23",
+}
+CYCLE = [COLOURS[c] for c in COLOURS if c not in ("grey", "black")]
+MARKERS = ["o", "s", "^", "D", "v"]
+STYLES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
+
+
+def style():
+    """Set the book's Matplotlib defaults for this process."""
+    import matplotlib as mpl
+    from cycler import cycler
+
+    mpl.rcParams.update(
+        {
+            "figure.figsize": (7.2, 3.4),
+            "figure.dpi": 140,
+            "figure.constrained_layout.use": True,
+            "savefig.facecolor": "white",
+            "font.size": 10,
+            "axes.titlesize": 10.5,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.labelsize": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": COLOURS["grey"],
+            "axes.grid": True,
+            "grid.color": "#d9dee3",
+            "grid.linewidth": 0.6,
+            "legend.frameon": False,
+            "legend.fontsize": 9,
+            "lines.linewidth": 1.8,
+            "lines.markersize": 4.5,
+            "errorbar.capsize": 2.5,
+            "svg.hashsalt": "connected-landscape",
+            "axes.prop_cycle": cycler(color=CYCLE)
+            + cycler(linestyle=STYLES),
+        }
+    )
+
+
+def axes(columns=1, rows=1, *, size=None, **options):
+    """A figure and its axes, in the book's proportions.
+
+    `columns` and `rows` as in ``matplotlib.pyplot.subplots``; `size` in
+    inches (7.2 by 3.4 for one row). Returns (figure, axes).
+    """
+    import matplotlib.pyplot as plt
+
+    size = size or (7.2, 3.4 if rows == 1 else 2.7 * rows)
+    return plt.subplots(rows, columns, figsize=size, **options)
+
+
+def log_ticks(ax, values, which="x"):
+    """Label a log axis at `values` themselves (widths, say)."""
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_ticks(list(values), [f"{v:g}" for v in values])
+    axis.set_minor_locator(__import__("matplotlib").ticker.NullLocator())

@@ -1,0 +1,92 @@
+"""Recorded runs: JSON with provenance, written whole or not at all.
+
+A paper-scale run of a chapter writes ``book/results/PART/CHAPTER.json``:
+
+``results``     what its figures draw, plain lists and numbers
+``measures``    claim id -> {"mean", "sd", "n"}
+``provenance``  device, versions, seed, data fingerprints, commit, seconds
+"""
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def path(chapter, root=ROOT):
+    """Where the record of `chapter` ("part/name") lies."""
+    return Path(root, "book", "results", f"{chapter}.json")
+
+
+def load(chapter, root=ROOT):
+    """The record of `chapter`, or None when it was never run."""
+    file = path(chapter, root)
+    if not file.exists():
+        return None
+    try:
+        return json.loads(file.read_text())
+    except json.JSONDecodeError as fault:
+        raise ValueError(
+            f"the record {file} is not JSON ({fault}); run the chapter's "
+            f"paper profile again: python -m book render {chapter} "
+            "--profile paper"
+        ) from None
+
+
+def save(chapter, record, root=ROOT):
+    """Write `record`, a dict, atomically; numbers keep 6 digits."""
+    file = path(chapter, root)
+    text = json.dumps(rounded(record), indent=1, allow_nan=False)
+    write(file, text + "\n")
+    return file
+
+
+def write(file, text):
+    """Write `text` to `file` through a temporary file and a rename."""
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def rounded(value, digits=6):
+    """`value` with every float rounded to `digits` significant digits.
+
+    Tensors and arrays become lists; a number that is not finite becomes
+    None, which JSON can say.
+    """
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(k): rounded(v, digits) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(v, digits) for v in value]
+    if isinstance(value, float):
+        finite = value - value == 0
+        return float(f"{value:.{digits}g}") if finite else None
+    return value
+
+
+def commit(root=ROOT):
+    """Commit of the working tree, "+edits" when files differ from it."""
+
+    def git(*words):
+        return subprocess.run(
+            ["git", *words], cwd=root, capture_output=True, text=True
+        )
+
+    head = git("rev-parse", "--short=12", "HEAD")
+    if head.returncode:
+        return "unknown"
+    edited = git("status", "--porcelain", "--", "kernels", "book/tools")
+    return head.stdout.strip() + ("+edits" if edited.stdout.strip() else "")

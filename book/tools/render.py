@@ -1,0 +1,198 @@
+"""Rendering: chapter sources -> executed notebooks, only where stale."""
+
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from book.tools import keys, notebooks, records, site
+
+ROOT = records.ROOT
+
+
+class RenderError(RuntimeError):
+    """A chapter that failed; its old rendering is untouched."""
+
+
+def read(name, root=ROOT):
+    """The committed notebook of chapter `name`, or None."""
+    import nbformat
+
+    file = site.notebook(name, root)
+    return nbformat.read(file, as_version=4) if file.exists() else None
+
+
+def state(name, root=ROOT):
+    """ "fresh", "prose" (outputs hold, text changed) or "stale"."""
+    nb = read(name, root)
+    if nb is None:
+        return "stale"
+    noted = nb.metadata.get(notebooks.NOTE, {})
+    if noted.get("key") != keys.key(name, "laptop", root):
+        return "stale"
+    changed = notebooks.differences(nb, site.source(name, root))
+    return "prose" if changed else "fresh"
+
+
+def parameters(name, root=ROOT):
+    """Names assigned in the chapter's cell tagged "parameters"."""
+    import ast
+
+    for cell in notebooks.convert(site.source(name, root)).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            return [
+                target.id
+                for node in ast.parse(cell.source).body
+                if isinstance(node, ast.Assign)
+                for target in node.targets
+            ]
+    return []
+
+
+def output(name, profile, given, root=ROOT):
+    """Where a rendering goes: only the plain laptop run is the chapter."""
+    if profile == "laptop" and not given:
+        return site.notebook(name, root)
+    label = "-".join([profile, *(f"{k}={v}" for k, v in given.items())])
+    return Path(root, "_build", "runs", label, f"{name}.ipynb")
+
+
+def execute(name, profile="laptop", given=None, root=ROOT, bars=True):
+    """Execute one chapter and put the notebook in its place.
+
+    Returns (file, seconds). Raises RenderError with the failing cell and
+    its traceback; the notebook so far is kept as NAME.failed.ipynb.
+    """
+    import nbformat
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    given = dict(given or {})
+    environment(root)
+    target = output(name, profile, given, root)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    work = target.with_suffix(".tmp")
+    failed = target.with_suffix(".failed.ipynb")
+    work.write_text(nbformat.writes(notebooks.convert(
+        site.source(name, root))))
+    changed = {"profile": profile} if profile != "laptop" else {}
+    try:
+        papermill.execute_notebook(
+            str(work),
+            str(failed),
+            parameters={**changed, **given},
+            kernel_name="python3",
+            cwd=str(site.source(name, root).parent),
+            progress_bar={"desc": name} if bars else False,
+            stderr_file=sys.stderr if profile == "paper" else None,
+        )
+    except PapermillExecutionError as fault:
+        raise RenderError(
+            f"{name}: cell {fault.cell_index} failed with {fault.ename}: "
+            f"{fault.evalue}\n" + "\n".join(fault.traceback)
+            + f"\nthe run so far is in {failed}"
+        ) from None
+    finally:
+        work.unlink(missing_ok=True)
+    nb = notebooks.scrub(nbformat.read(failed, as_version=4))
+    wrong = notebooks.faults(nb)
+    if wrong:
+        raise RenderError(
+            f"{name}: " + "; ".join(wrong) + f"\nthe run is in {failed}"
+        )
+    key = keys.key(name, profile, root)
+    nb.metadata[notebooks.NOTE] = {"key": key, "profile": profile}
+    records.write(target, nbformat.writes(nb) + "\n")
+    failed.unlink()
+    return target, time.perf_counter() - began
+
+
+def environment(root):
+    """What the kernels of chapters inherit: one thread, our packages."""
+    paths = [str(root), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+
+
+def render(names, *, profile="laptop", force=False, jobs=1, given=None,
+           root=ROOT):
+    """Bring the chapters `names` up to date; returns how many ran.
+
+    Fresh chapters are left alone, chapters whose prose changed are
+    refreshed without running, stale ones run, `jobs` at a time.
+    """
+    from tqdm import tqdm
+
+    run = []
+    for name in names:
+        now = state(name, root) if profile == "laptop" else "stale"
+        if given or force or now == "stale":
+            run.append(name)
+        elif now == "prose":
+            _refresh(name, root)
+            print(f"{name}: text refreshed, outputs kept")
+    if not run:
+        return 0
+    bar = tqdm(total=len(run), desc="chapters", unit="chapter")
+    faults = []
+    work = [(name, profile, given, root, jobs == 1) for name in run]
+    with bar:
+        for name, outcome in _outcomes(work, jobs):
+            try:
+                file, seconds = outcome()
+                bar.write(f"{name}: {seconds:.0f} s, {file}")
+            except RenderError as fault:
+                faults.append(str(fault))
+                bar.write(f"{name}: failed")
+            bar.update()
+    if faults:
+        raise RenderError("\n\n".join(faults))
+    return len(run)
+
+
+def _outcomes(work, jobs):
+    if jobs == 1:
+        for item in work:
+            yield item[0], lambda item=item: execute(*item)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        futures = {pool.submit(execute, *item): item[0] for item in work}
+        for future in as_completed(futures):
+            yield futures[future], future.result
+
+
+def _refresh(name, root):
+    import nbformat
+
+    nb = notebooks.refresh(read(name, root), site.source(name, root))
+    wrong = notebooks.faults(nb)
+    if wrong:
+        raise RenderError(f"{name}: " + "; ".join(wrong))
+    records.write(site.notebook(name, root), nbformat.writes(nb) + "\n")
+
+
+def check(names, root=ROOT):
+    """Sentences on every chapter that is stale, out of step or faulty."""
+    found = []
+    for name in names:
+        nb = read(name, root)
+        if nb is None:
+            found.append(f"{name}: no notebook yet")
+            continue
+        noted = nb.metadata.get(notebooks.NOTE, {})
+        if noted.get("profile") != "laptop":
+            found.append(f"{name}: the committed run is not the laptop one")
+        if noted.get("key") != keys.key(name, "laptop", root):
+            found.append(
+                f"{name}: stale: code, kernels, tools, claims, record or "
+                "requirements changed since it was rendered"
+            )
+        steps = notebooks.differences(nb, site.source(name, root))
+        found += [f"{name}: {s}" for s in steps + notebooks.faults(nb)]
+    return found

@@ -1,0 +1,72 @@
+"""The book as a site: its chapters, its build, a local server."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HTML = ROOT / "_build" / "html"
+
+
+def chapters(root=ROOT):
+    """Names of the chapters ("part/name"), in the order of `_toc.yml`."""
+    import yaml
+
+    toc = yaml.safe_load(Path(root, "_toc.yml").read_text())
+    files = [toc["root"]]
+    for part in toc.get("parts", [toc]):
+        files += [c["file"] for c in part.get("chapters", [])]
+    return [f.removeprefix("book/") for f in files]
+
+
+def source(name, root=ROOT):
+    """The chapter's py:percent source."""
+    return Path(root, "book", f"{name}.py")
+
+
+def notebook(name, root=ROOT):
+    """The chapter's executed notebook."""
+    return Path(root, "book", f"{name}.ipynb")
+
+
+def build(root=ROOT):
+    """Run jupyter-book over the rendered chapters; warnings are errors."""
+    from importlib.metadata import version
+
+    found = version("jupyter-book")
+    if not found.startswith("1."):
+        raise RuntimeError(
+            f"jupyter-book is {found}; this book needs 1.x: install it with "
+            "pip install -r requirements.txt"
+        )
+    command = Path(sys.executable).parent / "jupyter-book"
+    flags = ["--all", "-W", "-n", "--keep-going"]
+    done = subprocess.run([command, "build", root, *flags])
+    if done.returncode:
+        raise RuntimeError(
+            "jupyter-book found faults: each is a WARNING or ERROR line above"
+        )
+    return Path(root, "_build", "html", "index.html")
+
+
+def serve(port, root=ROOT):
+    """Serve the built book on the loopback address until interrupted."""
+    from functools import partial
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+    folder = Path(root, "_build", "html")
+    if not Path(folder, "index.html").exists():
+        raise FileNotFoundError(
+            f"{folder} holds no book yet; run: python -m book build"
+        )
+    handler = partial(SimpleHTTPRequestHandler, directory=folder)
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as fault:
+        raise OSError(
+            f"port {port} cannot be used ({fault.strerror}); choose another "
+            "one: python -m book serve --port 8001"
+        ) from None
+    print(f"The book is at http://127.0.0.1:{server.server_port}/ (Ctrl-C)")
+    with server:
+        server.serve_forever()
