@@ -1,0 +1,30 @@
+"""ReLU networks as immutable descriptions, and their parameters as tuples.
+
+A network has d layers, counted 1 … d as in the papers.  Its parameters are a
+tuple with one ``(weight, bias or None)`` a layer, weights ``(out, in)`` or
+``(out, in, k, k)``.  ReLU stands between the layers, none after the last; a
+convolution's ReLU may be followed by pooling, and maps are flattened before
+the first linear layer.
+
+A *unit* of hidden layer l is a row of layer l's weight (a neuron or a
+channel), its bias, and the block of columns that it feeds in layer l + 1: one
+column, one channel slice, or height x width columns behind a flatten.
+:func:`columns` shows every weight as ``(out, units, block)``, so that what is
+written on units holds for neurons and for channels.
+"""
+
+from kernels.networks.batchnorm import fold_batch_norm
+from kernels.networks.models import conv3, mlp, vgg11
+from kernels.networks.network import Layer, Network, Parameters, Pool, columns
+
+__all__ = [
+    "Layer",
+    "Network",
+    "Parameters",
+    "Pool",
+    "columns",
+    "conv3",
+    "fold_batch_norm",
+    "mlp",
+    "vgg11",
+]

@@ -1,0 +1,76 @@
+"""The papers' architectures."""
+
+from collections.abc import Sequence
+
+from kernels.networks.network import Layer, Network, Pool
+
+
+def mlp(widths: Sequence[int], bias: bool = True) -> Network:
+    """Fully connected: ``widths`` = (inputs, h_1, …, h_{d-1}, outputs)."""
+    widths = tuple(int(width) for width in widths)
+    if len(widths) < 2 or min(widths) < 1:
+        raise ValueError(
+            f"widths is {widths}; positive widths, of inputs and outputs at "
+            "least, will do"
+        )
+    return Network(
+        widths[:1], tuple(Layer(width, bias=bias) for width in widths[1:])
+    )
+
+
+def conv3(
+    *,
+    channels: int | Sequence[int] = 32,
+    inputs: Sequence[int] = (1, 28, 28),
+    classes: int = 10,
+    bias: bool = False,
+    pools: Sequence[Pool | None] = (None, None, None),
+) -> Network:
+    """K19's MNIST network: three 3 x 3 "same" convolutions, one linear layer.
+
+    ``channels``: one number or three; ``pools``: one :class:`Pool` or None
+    behind each convolution (none in K19).
+    """
+    if isinstance(channels, int):
+        channels = (channels,) * 3
+    if len(channels) != 3 or len(pools) != 3:
+        raise ValueError(
+            f"channels has {len(channels)} and pools {len(pools)} entries; "
+            "conv3 has 3 convolutions"
+        )
+    layers = [
+        Layer(width, bias, 3, 1, pools=() if pool is None else (pool,))
+        for width, pool in zip(channels, pools)
+    ]
+    return Network(tuple(inputs), (*layers, Layer(classes, bias)))
+
+
+def vgg11(
+    *,
+    scale: float = 1.0,
+    inputs: Sequence[int] = (3, 32, 32),
+    classes: int = 10,
+    hidden: int | Sequence[int] = 4096,
+    adaptive: int | None = None,
+    bias: bool = True,
+) -> Network:
+    """VGG-11: eight 3 x 3 convolutions, five max-pools, three linear layers.
+
+    ``scale`` multiplies all hidden widths, channels and linear (rounded, at
+    least 1).  ``hidden``: width of both hidden linear layers, before scaling.
+    ``adaptive=7`` adds the 7 x 7 average pooling of torchvision's model, which
+    on 32 x 32 images repeats one value 49 times; None leaves it out.
+    """
+    hidden = (hidden,) * 2 if isinstance(hidden, int) else tuple(hidden)
+    wide = [max(1, round(scale * width)) for width in (*_VGG11, *hidden)]
+    layers = []
+    for i, width in enumerate(wide[:8], 1):
+        pools = (Pool("max", 2),) if i in (1, 2, 4, 6, 8) else ()
+        if i == 8 and adaptive is not None:
+            pools += (Pool("adaptive", adaptive),)
+        layers.append(Layer(width, bias, 3, 1, pools=pools))
+    layers += [Layer(width, bias) for width in (*wide[8:], classes)]
+    return Network(tuple(inputs), tuple(layers))
+
+
+_VGG11 = (64, 128, 256, 256, 512, 512, 512, 512)
