@@ -1,0 +1,27 @@
+"""Mean-field networks of S20, batched over independent trials.
+
+Two layers are S20 (3.1)-(3.4), more are (1.1), (4.1)-(4.3).  `init`,
+`forward`, `drop`, `as_network` describe the networks; `sgd_step`, `Step` and
+`train` train them; `evaluate` and `masks` measure them and their dropouts.
+"""
+
+from kernels.meanfield.evaluation import Evaluation, evaluate, masks
+from kernels.meanfield.model import as_network, drop, forward, init, shape
+from kernels.meanfield.step import Step, sgd_step
+from kernels.meanfield.training import Snapshot, Training, train
+
+__all__ = [
+    "Evaluation",
+    "Snapshot",
+    "Step",
+    "Training",
+    "as_network",
+    "drop",
+    "evaluate",
+    "forward",
+    "init",
+    "masks",
+    "sgd_step",
+    "shape",
+    "train",
+]

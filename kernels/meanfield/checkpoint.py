@@ -1,0 +1,52 @@
+"""A training run on disk: written whole or not at all, read without pickles
+of anything but tensors, plain containers and `Evaluation`."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from kernels.meanfield.evaluation import Evaluation
+
+
+def save(path, state):
+    """Writes `state` to a temporary file and renames it to `path`."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        torch.save(state, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path, settings):
+    """The state saved at `path`, None where there is no such file.
+
+    Raises ValueError where the file is no checkpoint, or belongs to a run
+    with other `settings`.
+    """
+    path = Path(path)
+    if not path.exists():
+        return None
+    try:
+        with torch.serialization.safe_globals([Evaluation]):
+            state = torch.load(path, weights_only=True, map_location="cpu")
+        saved = state["settings"]
+    except Exception as error:
+        raise ValueError(
+            f"{path} is no checkpoint of a mean-field run ({error}): delete "
+            "it or name another file"
+        ) from error
+    differing = [
+        f"{name} was {saved.get(name)!r} and is now {value!r}"
+        for name, value in settings.items()
+        if saved.get(name) != value
+    ]
+    if differing:
+        raise ValueError(
+            f"{path} belongs to another run: {'; '.join(differing)}. Delete "
+            "it or name another file"
+        )
+    return state

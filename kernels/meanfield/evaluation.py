@@ -1,0 +1,167 @@
+"""Population risk and classification error, of networks and of dropouts."""
+
+from dataclasses import dataclass
+
+import torch
+
+from kernels.meanfield import losses, model
+
+_BLOCK = 2**20  # hidden features held at once: 4 MB in single precision
+_BLOCK_CUDA = 2**27
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Mean loss and fraction of errors, each (R,) or (R, masks), float64."""
+
+    loss: torch.Tensor
+    error: torch.Tensor
+
+
+def masks(width, *, keep, count, generator, first=True):
+    """Dropout patterns of a layer: which of its neurons are kept.
+
+    Arguments: `width` N; `keep` the number |A| kept by each pattern; `count`
+    how many patterns; `generator` for the random ones.  With `first` the
+    first pattern keeps neurons 0 .. keep-1, the choice of S20's figures; the
+    others are uniformly random subsets.
+
+    Returns a bool tensor (count, N).  Raises ValueError for a bad `keep`.
+    """
+    if not 1 <= keep <= width:
+        raise ValueError(f"keep must lie in 1..{width}, got {keep}")
+    draw = torch.rand(
+        (count, width), generator=generator, device=generator.device
+    )
+    if first:
+        draw[0] = torch.arange(width, device=draw.device) / width
+    kept = draw.argsort(1)[:, :keep]
+    pattern = torch.zeros((count, width), dtype=torch.bool, device=draw.device)
+    return pattern.scatter_(1, kept, True)
+
+
+@torch.no_grad()
+def evaluate(
+    theta,
+    x,
+    y,
+    *,
+    activation=torch.relu,
+    loss="cross_entropy",
+    masks=None,
+    block=None,
+):
+    """Loss and error of every trial, and of many dropouts of it, on a set.
+
+    Arguments: `theta` weights; `x` (n, d) or (R, n, d); `y` (n,) or for the
+    square loss (n, C), as for `sgd_step`.  `masks` (K, N) bool, which neurons
+    each of K dropout networks (S20 (3.4)) keeps; with several hidden layers a
+    list of one such tensor per layer, pattern k being the k-th of each.
+    `block` samples are taken at a time; None chooses about a million
+    features.
+
+    The hidden features are computed once.  For two layers all patterns are
+    then one product, features times the stacked masked output weights; for
+    more, the later layers are computed pattern by pattern on kept neurons.
+
+    Returns an `Evaluation` with shapes (R,), or (R, K) when there are masks.
+    Cost: a forward pass, and 2 n K N C operations a trial for the masks.
+    """
+    trials, sizes = model.shape(theta)
+    inputs = model.batched_inputs(theta, x)  # (trials, n, d)
+    samples = inputs.shape[1]
+    y = losses.targets(y, samples, sizes[-1], loss=loss, dtype=theta[0].dtype)
+    patterns = _checked_masks(masks, sizes[1:-1], theta[0].device)
+    if block is None:
+        budget = _BLOCK_CUDA if x.is_cuda else _BLOCK
+        block = max(1, budget // max(sizes[1:]))
+    tally = torch.zeros((trials, patterns.count, 2), dtype=torch.float64)
+    for trial in range(trials):
+        outputs = patterns.heads([w[trial] for w in theta], activation)
+        for xs, ys in zip(inputs[trial].split(block), y.split(block)):
+            z = outputs(activation(xs @ theta[0][trial].mT))
+            wrong = losses.sample_errors(z, ys)  # (n, masks)
+            risk = losses.sample_losses(z, ys, loss)
+            both = torch.stack((risk.double().sum(0), wrong.sum(0)), -1)
+            tally[trial] += both.cpu()
+    tally /= samples
+    if masks is None:
+        tally = tally[:, 0]
+    return Evaluation(loss=tally[..., 0], error=tally[..., 1])
+
+
+def _checked_masks(masks, widths, device):
+    if masks is None:
+        return _Whole()
+    masks = [masks] if torch.is_tensor(masks) else list(masks)
+    shapes = [tuple(m.shape) for m in masks]
+    wanted = [(len(masks[0]), width) for width in widths]
+    if shapes != wanted or any(m.dtype != torch.bool for m in masks):
+        raise ValueError(
+            "masks must be one bool tensor (K, N) per hidden layer, of "
+            f"widths {tuple(widths)}, got shapes {shapes}"
+        )
+    if not all(m.any(1).all() for m in masks):
+        raise ValueError("masks must keep at least one neuron per pattern")
+    masks = [m.to(device) for m in masks]
+    return _Stacked(masks[0]) if len(masks) == 1 else _Deep(masks)
+
+
+class _Whole:
+    """No dropout: the network itself, as one pattern."""
+
+    count = 1
+
+    def heads(self, weights, activation):
+        def outputs(h):  # (n, N) -> (n, 1, C)
+            return _tail(weights[1:], h, activation).unsqueeze(1)
+
+        return outputs
+
+
+class _Stacked:
+    """All dropouts of one hidden layer in one product."""
+
+    def __init__(self, mask):
+        self.mask, self.count = mask, len(mask)
+
+    def heads(self, weights, activation):
+        a = weights[1]  # (C, N)
+        scaled = self.mask / self.mask.sum(1, keepdim=True)
+        heads = scaled.to(a.dtype).unsqueeze(1) * a  # (masks, C, N)
+        stacked = heads.flatten(0, 1)
+
+        def outputs(h):  # (n, N) -> (n, masks, C)
+            return (h @ stacked.mT).unflatten(1, heads.shape[:2])
+
+        return outputs
+
+
+class _Deep:
+    """Dropouts of several hidden layers, one after the other."""
+
+    def __init__(self, masks):
+        self.count = len(masks[0])
+        self.kept = [[row.nonzero().squeeze(1) for row in m] for m in masks]
+
+    def heads(self, weights, activation):
+        def outputs(h):  # (n, N) -> (n, masks, C)
+            return torch.stack([dropped(h, k) for k in range(self.count)], 1)
+
+        def dropped(h, k):
+            kept = [layer[k] for layer in self.kept] + [slice(None)]
+            tail = [
+                w[rows][:, columns]
+                for w, columns, rows in zip(weights[1:], kept, kept[1:])
+            ]
+            return _tail(tail, h[:, kept[0]], activation)
+
+        return outputs
+
+
+def _tail(weights, h, activation):
+    """The layers after the first, from its features `h` (n, N)."""
+    *middle, last = weights
+    for w in middle:
+        h = activation(h @ w.mT / w.shape[1])
+    return h @ last.mT / last.shape[1]

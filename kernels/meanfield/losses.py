@@ -1,0 +1,134 @@
+"""The two losses, their derivatives, and the error of a prediction."""
+
+import torch
+
+LOSSES = ("cross_entropy", "square")
+
+
+def check(loss):
+    """Raises ValueError where `loss` is not the name of a loss."""
+    if loss not in LOSSES:
+        raise ValueError(
+            f"loss must be one of {', '.join(LOSSES)}, got {loss!r}"
+        )
+
+
+def targets(y, samples, classes, *, loss, dtype, trials=None):
+    """Targets as the losses use them, batched over trials where they were.
+
+    Without `trials` only targets that all trials share will do.  Class
+    indices (n,) or (R, n) stay indices for the cross-entropy and become
+    one-hot vectors for the square loss with two or more outputs.  Real
+    targets of the square loss are (n, C) or (R, n, C), or without C if C = 1.
+
+    Returns an int64 (n,) or (R, n), or a `dtype` (n, C) or (R, n, C).
+    Raises ValueError or TypeError for anything else.
+    """
+    check(loss)
+    indices = not (y.is_floating_point() or y.is_complex())
+    batched = [(samples,)] + ([(trials, samples)] if trials else [])
+    if loss == "cross_entropy" or (indices and classes > 1):
+        if y.dtype != torch.int64 or y.shape not in batched:
+            raise TypeError(
+                "y must be int64 class indices of shape "
+                f"{' or '.join(map(str, batched))}, got {y.dtype} of shape "
+                f"{tuple(y.shape)}"
+            )
+        return _checked_indices(y, classes, loss, dtype)
+    if classes == 1 and y.shape in batched:
+        y = y.unsqueeze(-1)
+    real = [(*b, classes) for b in batched]
+    if y.shape not in real:
+        raise ValueError(
+            f"y must be real targets of shape {' or '.join(map(str, real))}, "
+            f"got {tuple(y.shape)}"
+        )
+    return y.to(dtype)
+
+
+def _checked_indices(y, classes, loss, dtype):
+    if y.numel() and not 0 <= int(y.min()) <= int(y.max()) < classes:
+        raise ValueError(
+            f"y must be class indices in 0..{classes - 1}, as many as "
+            f"outputs, got {int(y.min())} to {int(y.max())}"
+        )
+    if loss == "square":
+        return torch.nn.functional.one_hot(y, classes).to(dtype)
+    return y
+
+
+def bind(loss, outputs, value):
+    """Ties a loss to the buffer of the outputs it will be computed from.
+
+    Arguments: `outputs` (R, C, n); `value` (R,), to be overwritten.
+
+    Returns (gradient, evaluate): `evaluate(y)` writes into `value` the mean
+    over n of the cross-entropy, or of ||y - outputs||^2 summed over outputs
+    (S20 (3.2), (4.2)), and into `gradient`, (R, C, n), its derivative, the 2
+    of the square included.  It allocates nothing.  `y` is as `targets`
+    returns it.
+    """
+    gradient = torch.empty_like(outputs)
+    kind = {"cross_entropy": _CrossEntropy, "square": _Square}[loss]
+    return gradient, kind(outputs, value, gradient)
+
+
+class _CrossEntropy:
+    def __init__(self, outputs, value, gradient):
+        self._outputs, self._value, self._gradient = outputs, value, gradient
+        trials, _, n = outputs.shape
+        self._shape = (trials, n)
+        self._picked = outputs.new_empty((trials, 1, n))
+        self._minus_one = outputs.new_full((1, 1, 1), -1).expand(trials, 1, n)
+
+    def __call__(self, y):
+        grad = self._gradient
+        index = y.expand(self._shape).unsqueeze(1)  # (trials, 1, n)
+        torch.log_softmax(self._outputs, 1, out=grad)
+        torch.gather(grad, 1, index, out=self._picked)
+        torch.mean(self._picked, (1, 2), out=self._value)
+        self._value.neg_()
+        grad.exp_().scatter_add_(1, index, self._minus_one)
+        grad.div_(self._shape[1])
+
+
+class _Square:
+    def __init__(self, outputs, value, gradient):
+        self._outputs, self._value, self._gradient = outputs, value, gradient
+        self._square = torch.empty_like(outputs)
+
+    def __call__(self, y):
+        n = self._outputs.shape[2]
+        grad = self._gradient
+        torch.sub(self._outputs, y.mT, out=grad)  # y: ((trials), n, C)
+        torch.mul(grad, grad, out=self._square)
+        torch.sum(self._square, (1, 2), out=self._value)
+        self._value.div_(n)
+        grad.mul_(2 / n)
+
+
+def sample_losses(outputs, y, loss):
+    """Each sample's loss: `outputs` (n, ..., C), `y` (n,) or (n, C).
+
+    Returns (n, ...).
+    """
+    if loss == "cross_entropy":
+        y = y.reshape(-1, *[1] * (outputs.ndim - 1))
+        index = y.expand(*outputs.shape[:-1], 1)
+        return -outputs.log_softmax(-1).gather(-1, index).squeeze(-1)
+    y = y.reshape(len(y), *[1] * (outputs.ndim - 2), -1)
+    return (outputs - y).square().sum(-1)
+
+
+def sample_errors(outputs, y):
+    """True where a sample is classified wrongly, arguments as above.
+
+    The prediction is the largest output, the truth the class index or the
+    largest target; with one output, the sign of the output and of the target.
+    """
+    if outputs.shape[-1] == 1:
+        truth = (y > 0).reshape(-1, *[1] * (outputs.ndim - 2))
+        return (outputs.squeeze(-1) > 0) != truth
+    truth = y.argmax(-1) if y.is_floating_point() else y
+    truth = truth.reshape(-1, *[1] * (outputs.ndim - 2))
+    return outputs.argmax(-1) != truth

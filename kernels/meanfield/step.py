@@ -1,0 +1,173 @@
+"""One step of stochastic gradient descent, S20 (3.3) and (4.3), in place.
+
+Write B_l = N_l dl/dz_l for the derivative by layer l's pre-activations, scaled
+so that it does not shrink as the width grows, and D = dl/dy.  Then
+
+    B_L = (D W_(L+1)) * act'(z_L)
+    B_l = (B_(l+1) W_(l+1)) * act'(z_l) / N_(l+1)
+    W_(L+1) -= s D^T h_L,  W_(l+1) -= s B_(l+1)^T h_l,  W_1 -= s B_1^T x
+
+are the steps with the gradient multiplied by N in the first and last layers
+and by N^2 (N_l N_(l+1) where widths differ) in the middle ones: no power of N
+is left, and nothing overflows or vanishes at any width.
+"""
+
+import math
+
+import torch
+
+from kernels.meanfield import activations, losses, model
+
+
+class Step:
+    """A step that can be taken many times without allocating memory.
+
+    Arguments: `theta` the weights, (R, N, d) ..., (R, C, N), updated in place
+    by each call; `batch` the number of samples per step; `step_size` S20's
+    s_k; `loss` "cross_entropy" or "square"; `activation` an elementwise
+    function, for which see `activations.bind`; `train_ends=False` keeps the
+    first and the last layer fixed, as in (4.3).
+
+    On CUDA the step is captured in a graph at the first call and replayed
+    afterwards; `graph=False` turns that off.
+
+    Raises ValueError for a bad step size, loss, or a two-layer network with
+    fixed ends, in which nothing would be trained.
+
+    Cost of a call: 4 batch (d N + N^2 a middle layer) + 6 batch N C
+    multiplications and additions a trial.  Memory: twice batch x N numbers
+    per trial and hidden layer.
+    """
+
+    def __init__(
+        self,
+        theta,
+        *,
+        batch,
+        step_size,
+        loss="cross_entropy",
+        activation=torch.relu,
+        train_ends=True,
+        graph=True,
+    ):
+        losses.check(loss)
+        trials, sizes = model.shape(theta)
+        if not (math.isfinite(step_size) and step_size > 0):
+            raise ValueError(
+                f"step_size must be a positive number, got {step_size}"
+            )
+        if not train_ends and len(theta) == 2:
+            raise ValueError(
+                "train_ends=False would train nothing: a two-layer network "
+                "is its first and its last layer"
+            )
+        if batch < 1:
+            raise ValueError(f"batch must be at least 1, got {batch}")
+        self.theta, self.batch, self.step_size = theta, batch, step_size
+        self.loss, self._train_ends = loss, train_ends
+        self._trials, self._widths = trials, sizes[1:-1]
+        new = theta[0].new_empty
+        self._z = [new((trials, batch, width)) for width in self._widths]
+        self._back = [torch.empty_like(z) for z in self._z]
+        self._act = [activations.bind(activation, z) for z in self._z]
+        self._outputs = new((trials, sizes[-1], batch))
+        self._value = new((trials,))
+        self._gradient, self._evaluate = losses.bind(
+            loss, self._outputs, self._value
+        )
+
+    @torch.no_grad()
+    def __call__(self, x, y):
+        """Updates the weights by one minibatch.
+
+        Arguments: `x` (batch, d), shared, or (R, batch, d); `y` int64 (batch,)
+        or (R, batch), or for the square loss (batch, C) or (R, batch, C).
+
+        Returns the loss before the update, (R,): a buffer that the next call
+        overwrites.
+        """
+        x = x.expand(self._trials, *x.shape[-2:])  # (trials, batch, d)
+        self._forward(x)
+        self._evaluate(y)
+        self._backward(x)
+        return self._value
+
+    def _forward(self, x):
+        h, scale = x, 1.0
+        for w, z, (out, apply, _) in zip(self.theta, self._z, self._act):
+            z.baddbmm_(h, w.mT, beta=0, alpha=scale)  # (trials, batch, N)
+            apply()
+            h, scale = out, 1 / z.shape[2]
+        # the outputs as (trials, C, batch): a thin product that is faster
+        # this way round
+        self._outputs.baddbmm_(self.theta[-1], h.mT, beta=0, alpha=scale)
+
+    def _backward(self, x):
+        last = len(self._z)
+        above, scale = self._gradient.mT, 1.0  # (trials, batch, C)
+        for layer in reversed(range(last)):
+            w, grad = self.theta[layer + 1], self._back[layer]
+            h, _, backward = self._act[layer]
+            if layer > 0 or self._train_ends:
+                grad.baddbmm_(above, w, beta=0, alpha=scale)
+            if layer + 1 < last or self._train_ends:
+                _descend(w, above, h, self.step_size)
+            if layer > 0 or self._train_ends:
+                backward(grad)
+            above, scale = grad, 1 / self._widths[layer]
+        if self._train_ends:
+            _descend(self.theta[0], above, x, self.step_size)
+
+
+def _descend(w, above, below, step_size):
+    """w -= step_size * above^T below, along the layout of w's memory."""
+    if w.mT.is_contiguous():
+        w.mT.baddbmm_(below.mT, above, alpha=-step_size)
+    else:
+        w.baddbmm_(above.mT, below, alpha=-step_size)
+
+
+def sgd_step(
+    theta,
+    x,
+    y,
+    *,
+    step_size,
+    loss="cross_entropy",
+    activation=torch.relu,
+    train_ends=True,
+):
+    """One step of SGD on a minibatch, in place: S20 (3.3), (4.3).
+
+    The gradient of the minibatch's mean loss, multiplied by N in the first
+    and the last layer and by N^2 in the middle ones, times `step_size`, is
+    subtracted from the weights.  The square loss is ||y - y_N||^2 summed over
+    outputs, with no factor 1/2, so its gradient has the factor 2.
+
+    Arguments: `theta` (R, N, d) ..., (R, C, N), updated in place; `x` (n, d)
+    shared or (R, n, d); `y` class indices (n,) or (R, n), which the square
+    loss reads as one-hot vectors, or for the square loss real targets (n, C)
+    or (R, n, C); `activation` any elementwise function; `train_ends=False`
+    trains only the middle layers.
+
+    Returns the loss before the step, (R,).  Raises ValueError or TypeError
+    for arguments that do not fit.  A loop should make one `Step` and call
+    it: this function allocates its workspace each time.
+    """
+    trials, sizes = model.shape(theta)
+    inputs = model.batched_inputs(theta, x)
+    samples = inputs.shape[1]
+    dtype = theta[0].dtype
+    y = losses.targets(
+        y, samples, sizes[-1], loss=loss, dtype=dtype, trials=trials
+    )
+    step = Step(
+        theta,
+        batch=samples,
+        step_size=step_size,
+        loss=loss,
+        activation=activation,
+        train_ends=train_ends,
+        graph=False,
+    )
+    return step(inputs, y)
