@@ -7,7 +7,7 @@ import sys
 class Silent:
     """Stands in for tqdm's bar and shows nothing.
 
-    Has the methods that this package uses: iteration, `update`,
+    Has the methods that this package uses: iteration, `update`, `reset`,
     `set_postfix_str`, `close` and the context manager.
     """
 
@@ -25,6 +25,9 @@ class Silent:
 
     def update(self, n=1):
         """Count nothing."""
+
+    def reset(self, total=None):
+        """Start nothing anew."""
 
     def set_postfix_str(self, text="", refresh=True):
         """Show nothing."""
@@ -58,5 +61,6 @@ def progress(iterable=None, *, desc, unit="it", total=None):
         total=total,
         file=sys.stderr,
         leave=False,
+        disable=False,
         dynamic_ncols=True,
     )

@@ -1,0 +1,291 @@
+"""Which source files a module depends on, and one hash over them.
+
+A result may be kept only as long as the code that made it is the same.  What
+counts as that code is found without running it: the import statements of a
+file, wherever they stand in it, followed transitively through the folders
+named as roots.  Everything outside the roots (torch, the standard library) is
+left to requirements.txt.
+
+Not seen: modules imported under a computed name (`importlib`), files read
+otherwise.  CUDA sources are: a `.cu` or `.cuh` file counts as imported with
+every module of its folder.
+"""
+
+import ast
+import dis
+import functools
+import hashlib
+import inspect
+import sys
+import textwrap
+import types
+from pathlib import Path, PurePath
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def closure(start, roots=(ROOT,)):
+    """The files that `start` consists of, itself included.
+
+    Arguments: `start` a dotted module name, found under the roots, or the
+    path of a Python file anywhere; `roots` folders that hold top-level
+    modules and packages, searched in order.
+
+    Returns a sorted tuple of absolute paths: the file, all that it imports,
+    the `__init__.py` of every package on the way, and CUDA sources beside
+    them.  A cycle of imports is no obstacle.
+
+    Raises ModuleNotFoundError for a name that no root holds,
+    FileNotFoundError for a path that is not there, SyntaxError (with the
+    file's name) for a file that does not parse.
+
+    Cost: one parse per file, kept until the file changes.
+    """
+    roots = tuple(Path(root).resolve() for root in roots)
+    if _is_path(start):
+        first = [Path(start).resolve(strict=True)]
+    else:
+        first = _files_of(start, roots)
+        if not first:
+            raise ModuleNotFoundError(
+                f"no module {start!r} under "
+                f"{', '.join(str(root) for root in roots)}"
+            )
+    seen, waiting = set(), first
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            for name in _imports(path, roots):
+                waiting.extend(_files_of(name, roots))
+    for folder in {path.parent for path in seen}:
+        seen.update(folder.glob("*.cu"), folder.glob("*.cuh"))
+    return tuple(sorted(seen))
+
+
+def digest(files, roots=(ROOT,)):
+    """SHA-256 (hexadecimal) over the names and contents of `files`.
+
+    A file's name is its path below the root that holds it, or its bare name
+    under none: the hash is the same in every copy of the repository, and does
+    not depend on the order of `files`.
+    """
+    roots = tuple(Path(root).resolve() for root in roots)
+    whole = hashlib.sha256()
+    for name, path in sorted((_label(Path(f), roots), f) for f in files):
+        content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        whole.update(f"{name}\0{content}\n".encode())
+    return whole.hexdigest()
+
+
+def function_digest(function, roots=(ROOT,)):
+    """SHA-256 (hexadecimal) over the code that calling `function` can reach.
+
+    For a function of an importable module: the digest of the module's
+    closure.  For one that was defined in a notebook or a script: its own
+    source and, transitively, the functions and classes that it names, the
+    closures of the modules that it names or imports, and the values of plain
+    constants (numbers, strings, and lists, tuples and dicts of them).
+
+    Raises TypeError for what is no function, and ValueError when the function
+    reads a global that cannot be hashed: its name and type are in the message.
+    """
+    function = inspect.unwrap(function)
+    if not isinstance(function, types.FunctionType):
+        raise TypeError(
+            f"expected a plain function, got {type(function).__name__}"
+        )
+    reach = _Reach(tuple(Path(root).resolve() for root in roots))
+    if not _in_notebook(function):  # its module counts wherever it lies
+        reach.files.update(closure(Path(_home(function)), reach.roots))
+    reach.add(function.__qualname__, function)
+    whole = hashlib.sha256(digest(reach.files, reach.roots).encode())
+    for text in sorted(reach.texts):
+        whole.update(f"\0{text}".encode())
+    return whole.hexdigest()
+
+
+def _is_path(start):
+    return isinstance(start, Path) or start.endswith(".py")
+
+
+def _label(path, roots):
+    path = path.resolve()
+    for root in roots:
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return path.name
+
+
+def _files_of(name, roots):
+    """The files that importing the dotted `name` runs; [] if no root has it.
+
+    The last parts may name what is inside a module: they are passed over.
+    A folder without `__init__.py` is a namespace package.
+    """
+    parts = name.split(".")
+    for root in roots:
+        found, folder = [], root
+        for part in parts:
+            module = folder / f"{part}.py"
+            folder = folder / part
+            if (folder / "__init__.py").is_file():
+                found.append(folder / "__init__.py")
+            elif module.is_file():
+                found.append(module)
+                break
+            elif not folder.is_dir():
+                break
+        if found:
+            return found
+    return []
+
+
+def _imports(path, roots):
+    """Dotted names, absolute, of all that `path` imports."""
+    stat = path.stat()
+    names = []
+    for level, module, members in _parsed(
+        path, stat.st_mtime_ns, stat.st_size
+    ):
+        base = module
+        if level:
+            label = _label(path, roots).removesuffix(".py").split("/")
+            package = label[:-level]
+            base = ".".join([*package, module] if module else package)
+        names.extend(
+            f"{base}.{member}" if base else member for member in members
+        )
+        names.extend([base] if base else [])
+    return names
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(path, _mtime, _size):
+    return _import_statements(ast.parse(path.read_bytes(), filename=str(path)))
+
+
+def _import_statements(tree):
+    """(level, module, members) for every import statement in a tree."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.extend((0, alias.name, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            members = tuple(a.name for a in node.names if a.name != "*")
+            found.append((node.level, node.module or "", members))
+    return found
+
+
+PLAIN = (
+    *(type(None), bool, int, float, complex, str, bytes, PurePath),
+    *(torch.dtype, torch.device),
+)
+STATELESS = (types.BuiltinFunctionType, types.MethodDescriptorType, np.ufunc)
+
+
+class _Reach:
+    """Gathers what a function can reach, as texts and as files."""
+
+    def __init__(self, roots):
+        self.roots = roots
+        self.texts = set()
+        self.files = set()
+        self._seen = set()
+
+    def add(self, name, value):
+        value = inspect.unwrap(value) if callable(value) else value
+        if isinstance(value, types.ModuleType):
+            self._add_file(getattr(value, "__file__", None))
+        elif isinstance(value, types.FunctionType | type):
+            if id(value) not in self._seen:
+                self._seen.add(id(value))
+                self._add_code(name, value)
+        elif _is_plain(value):
+            self.texts.add(f"{name} = {value!r}")
+        elif not isinstance(value, STATELESS):
+            raise ValueError(
+                f"the function reads {name!r} of type "
+                f"{type(value).__name__}, which its key cannot hold; make it "
+                "inside the function or pass it as an argument"
+            )
+
+    def _add_file(self, file):
+        """A module's closure, if the module is under a root."""
+        inside = file and any(Path(file).is_relative_to(r) for r in self.roots)
+        if inside:
+            self.files.update(closure(Path(file), self.roots))
+        return inside
+
+    def _add_code(self, name, value):
+        members = vars(value).values() if isinstance(value, type) else [value]
+        functions = [f for f in members if isinstance(f, types.FunctionType)]
+        if _in_notebook(value):
+            self._add_source(name, value)
+            for function in functions:
+                self._add_bound(function)
+                for read in _globals_read(function.__code__):
+                    if read in function.__globals__:
+                        self.add(read, function.__globals__[read])
+        elif self._add_file(_home(value)) and "<locals>" in name:
+            for function in functions:
+                self._add_bound(function)
+
+    def _add_source(self, name, value):
+        try:
+            text = textwrap.dedent(inspect.getsource(value))
+            tree = ast.parse(text)
+        except (OSError, TypeError, SyntaxError) as error:
+            raise ValueError(
+                f"the source of {name!r} cannot be read ({error}); define it "
+                "in a file or a notebook"
+            ) from error
+        self.texts.add(text)
+        for _, module, members in _import_statements(tree):
+            for imported in (module, *(f"{module}.{m}" for m in members)):
+                for path in _files_of(imported, self.roots):
+                    self.files.update(closure(path, self.roots))
+
+    def _add_bound(self, function):
+        """Default arguments, and what a nested function encloses."""
+        for i, default in enumerate(function.__defaults__ or ()):
+            self.add(f"default {i}", default)
+        for name, default in (function.__kwdefaults__ or {}).items():
+            self.add(f"default {name}", default)
+        names = function.__code__.co_freevars
+        for name, enclosed in zip(names, function.__closure__ or ()):
+            if enclosed != types.CellType():  # else not yet filled
+                self.add(name, enclosed.cell_contents)
+
+
+def _home(code):
+    """The file of the module that defines a function or class, or None."""
+    return getattr(sys.modules.get(code.__module__), "__file__", None)
+
+
+def _in_notebook(code):
+    return code.__module__ == "__main__" or (
+        code.__module__ not in sys.modules
+    )
+
+
+def _is_plain(value):
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
+    return isinstance(value, PLAIN)
+
+
+def _globals_read(code):
+    """Names of the globals that a code object, or one in it, loads."""
+    names = {
+        step.argval
+        for step in dis.get_instructions(code)
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+    }
+    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return names.union(*map(_globals_read, inner))
