@@ -20,30 +20,55 @@ def parser():
     p = verb("build", "Run the chapters that are stale, then build the HTML.")
     _jobs(p)
     p = verb("render", "Run chapters: source -> executed notebook.")
-    p.add_argument("chapters", nargs="*", metavar="CHAPTER",
-                   help="part/name as in _toc.yml; all of them if none given")
-    p.add_argument("--profile", default="laptop",
-                   help="laptop (default), or paper: the papers' own scale")
-    p.add_argument("--force", action="store_true",
-                   help="run fresh chapters too")
-    p.add_argument("-p", "--parameter", action="append", default=[],
-                   metavar="NAME=VALUE",
-                   help="change a parameter; the result goes to _build/runs")
+    p.add_argument(
+        "chapters",
+        nargs="*",
+        metavar="CHAPTER",
+        help="part/name as in _toc.yml; all of them if none given",
+    )
+    p.add_argument(
+        "--profile",
+        default="laptop",
+        help="laptop (default), or paper: the papers' own scale",
+    )
+    p.add_argument(
+        "--force", action="store_true", help="run fresh chapters too"
+    )
+    p.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a parameter; the result goes to _build/runs",
+    )
     _jobs(p)
     verb("check", "Say whether notebooks and sources are in step and fresh.")
     p = verb("data", "Say where the datasets are; fetch what is missing.")
-    p.add_argument("names", nargs="*", metavar="DATASET",
-                   help="datasets to fetch when absent; none: only look")
-    p.add_argument("--root", help="data root (else CONNECTED_LANDSCAPE_DATA, "
-                   "else the user's cache)")
+    p.add_argument(
+        "names",
+        nargs="*",
+        metavar="DATASET",
+        help="datasets to fetch when absent; none: only look",
+    )
+    p.add_argument(
+        "--root",
+        help="data root (else CONNECTED_LANDSCAPE_DATA, "
+        "else the user's cache)",
+    )
     p = verb("serve", "Serve the built book on this machine.")
     p.add_argument("--port", type=int, default=8000)
     return top
 
 
 def _jobs(p):
-    p.add_argument("--jobs", type=int, default=1, metavar="N",
-                   help="chapters to run at the same time (default 1)")
+    p.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="chapters to run at the same time (default 1)",
+    )
 
 
 def chosen(names):
@@ -94,8 +119,13 @@ def run(args):
         )
     names = chosen(args.chapters)
     given = assignments(args.parameter, names)
-    ran = render.render(names, profile=args.profile, force=args.force,
-                        jobs=args.jobs, given=given)
+    ran = render.render(
+        names,
+        profile=args.profile,
+        force=args.force,
+        jobs=args.jobs,
+        given=given,
+    )
     print(f"{ran} of {len(names)} chapters run")
 
 
@@ -122,8 +152,13 @@ def data(args):
 def main(argv=None):
     """Run one command; errors are one clear message and exit code 1."""
     args = parser().parse_args(argv)
-    verbs = {"build": build, "render": run, "check": check, "data": data,
-             "serve": lambda a: site.serve(a.port)}
+    verbs = {
+        "build": build,
+        "render": run,
+        "check": check,
+        "data": data,
+        "serve": lambda a: site.serve(a.port),
+    }
     try:
         verbs[args.verb](args)
     except (ValueError, RuntimeError, OSError) as fault:

@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from book.tools.compare import Output  # noqa: E402
-from book.tools.render import environment  # noqa: E402
+from book.tools.compare import Output
+from book.tools.render import environment
 
 
 def pytest_configure(config):
@@ -20,7 +20,7 @@ def pytest_configure(config):
     option = config.option
     if not (getattr(option, "nbval", 0) or getattr(option, "nbval_lax", 0)):
         return
-    from nbval import plugin
+    from nbval import kernel, plugin
 
     option.nbval_current_env = True
     environment(ROOT)
@@ -45,6 +45,12 @@ def pytest_configure(config):
         }
         return seen
 
+    def execute(self, source, allow_stdin=None):
+        # with history, as Jupyter does: else a final ";" has no effect
+        return self.kc.execute(
+            source, allow_stdin=bool(allow_stdin), stop_on_error=False
+        )
+
+    kernel.RunningKernel.execute_cell_input = execute
     plugin.IPyNbFile.__init__ = init
     plugin.IPyNbCell.sanitize = sanitize
-

@@ -1,12 +1,12 @@
 """What a chapter does at its start and at its end.
 
-    run = chapter.start("meanfield/sgd", profile)
-    scale = run.scale(laptop={...}, paper={...})
-    ...
-    run.measure("s20-some-claim", values)
-    run.finish(results)       # a paper run writes book/results/...json
-    run.verdict()
-    run.footer()
+run = chapter.start("meanfield/sgd", profile)
+scale = run.scale(laptop={...}, paper={...})
+...
+run.measure("s20-some-claim", values)
+run.finish(results)       # a paper run writes book/results/...json
+run.verdict()
+run.footer()
 """
 
 import os

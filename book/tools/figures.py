@@ -47,8 +47,7 @@ def style():
             "lines.markersize": 4.5,
             "errorbar.capsize": 2.5,
             "svg.hashsalt": "connected-landscape",
-            "axes.prop_cycle": cycler(color=CYCLE)
-            + cycler(linestyle=STYLES),
+            "axes.prop_cycle": cycler(color=CYCLE) + cycler(linestyle=STYLES),
         }
     )
 

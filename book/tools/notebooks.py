@@ -117,7 +117,9 @@ def faults(nb):
     for i, cell in enumerate(nb.cells):
         if cell.cell_type != "code":
             continue
-        pictures = [o for o in cell.outputs if "image/png" in o.get("data", {})]
+        pictures = [
+            o for o in cell.outputs if "image/png" in o.get("data", {})
+        ]
         if not pictures:
             continue
         notes = cell.metadata.get("mystnb", {})

@@ -74,14 +74,12 @@ def execute(name, profile="laptop", given=None, root=ROOT, bars=True):
     target = output(name, profile, given, root)
     target.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    work = target.with_suffix(".tmp")
     failed = target.with_suffix(".failed.ipynb")
-    work.write_text(nbformat.writes(notebooks.convert(
-        site.source(name, root))))
+    nb = notebooks.convert(site.source(name, root))
     changed = {"profile": profile} if profile != "laptop" else {}
     try:
         papermill.execute_notebook(
-            str(work),
+            nb,
             str(failed),
             parameters={**changed, **given},
             kernel_name="python3",
@@ -92,11 +90,10 @@ def execute(name, profile="laptop", given=None, root=ROOT, bars=True):
     except PapermillExecutionError as fault:
         raise RenderError(
             f"{name}: cell {fault.cell_index} failed with {fault.ename}: "
-            f"{fault.evalue}\n" + "\n".join(fault.traceback)
+            f"{fault.evalue}\n"
+            + "\n".join(fault.traceback)
             + f"\nthe run so far is in {failed}"
         ) from None
-    finally:
-        work.unlink(missing_ok=True)
     nb = notebooks.scrub(nbformat.read(failed, as_version=4))
     wrong = notebooks.faults(nb)
     if wrong:
@@ -120,8 +117,9 @@ def environment(root):
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
 
-def render(names, *, profile="laptop", force=False, jobs=1, given=None,
-           root=ROOT):
+def render(
+    names, *, profile="laptop", force=False, jobs=1, given=None, root=ROOT
+):
     """Bring the chapters `names` up to date; returns how many ran.
 
     Fresh chapters are left alone, chapters whose prose changed are

@@ -1,0 +1,62 @@
+"""The repository keeps its own rules."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXED = {
+    "README.md",
+    "_config.yml",
+    "_toc.yml",
+    "book",
+    "kernels",
+    "requirements.txt",
+    "tests",
+}
+
+
+@pytest.mark.parametrize("words", ["check", "format --check"])
+def test_ruff(words):
+    command = [Path(sys.executable).parent / "ruff", *words.split(), ROOT]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_top_level():
+    done = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    tops = {f.split("/")[0] for f in done.stdout.split()}
+    assert {t for t in tops if not t.startswith(".")} <= FIXED
+
+
+def test_kernels_import_with_torch_and_numpy_alone():
+    code = """
+import sys
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in BLOCKED:
+            raise ImportError(f"{name} is not to be imported here")
+BLOCKED = {"scipy", "sklearn", "matplotlib", "tqdm", "pooch", "cupy",
+           "yaml", "book", "distributed"}
+sys.meta_path.insert(0, Wall())
+import pkgutil, importlib, kernels
+for module in pkgutil.walk_packages(kernels.__path__, "kernels."):
+    importlib.import_module(module.name)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_modules_are_short():
+    for folder in ("kernels", "book/tools"):
+        for file in (ROOT / folder).rglob("*.py"):
+            n = len(file.read_text().splitlines())
+            assert n <= 330, f"{file.relative_to(ROOT)} has {n} lines"
