@@ -2,22 +2,26 @@
 
 Two layers are S20 (3.1)-(3.4), more are (1.1), (4.1)-(4.3).  `init`,
 `forward`, `drop`, `as_network` describe the networks; `sgd_step`, `Step` and
-`train` train them; `evaluate` and `masks` measure them and their dropouts.
+`train` train them; `evaluate` and `masks` measure them and their dropouts;
+`fluctuations` predicts what dropout does to the loss.
 """
 
 from kernels.meanfield.evaluation import Evaluation, evaluate, masks
+from kernels.meanfield.fluctuations import Fluctuations, fluctuations
 from kernels.meanfield.model import as_network, drop, forward, init, shape
 from kernels.meanfield.step import Step, sgd_step
 from kernels.meanfield.training import Snapshot, Training, train
 
 __all__ = [
     "Evaluation",
+    "Fluctuations",
     "Snapshot",
     "Step",
     "Training",
     "as_network",
     "drop",
     "evaluate",
+    "fluctuations",
     "forward",
     "init",
     "masks",

@@ -6,7 +6,7 @@ from kernels.meanfield import losses
 
 
 def source(data, *, batch, generator, trials, classes, loss, theta):
-    """The minibatches of a run: an object with `next()` and a `state`.
+    """The minibatches of a run: `next()`, `state`, `restore`, `label`.
 
     `data` is a pair (x, y) of tensors, gone through epoch by epoch, or a
     callable `data(batch, generator)` that draws fresh samples (x, y).
@@ -44,6 +44,10 @@ def _generators(generator, trials):
     return generators
 
 
+def _seeds(generators):
+    return [g.initial_seed() for g in generators]
+
+
 class Shuffled:
     """Epochs over a set, each in a new random order.
 
@@ -56,6 +60,7 @@ class Shuffled:
         self._x, self._y, self._batch = x, y, batch
         self._generators = generators
         self.per_epoch = len(x) // batch
+        self.label = [len(x), float(x.double().sum()), _seeds(generators)]
         self._position = self.per_epoch  # draw an order at the first call
         orders = len(generators)
         self._order = torch.empty((orders, len(x)), dtype=torch.int64)
@@ -108,6 +113,12 @@ class Stream:
     def __init__(self, draw, batch, generator, trials, kind):
         self._draw, self._batch, self._generator = draw, batch, generator
         self._trials, self._kind = trials, kind
+        self._generators = (
+            [generator]
+            if isinstance(generator, torch.Generator)
+            else list(generator)
+        )
+        self.label = ["stream", _seeds(self._generators)]
 
     def next(self):
         """The next minibatch (x, y)."""
@@ -115,16 +126,12 @@ class Stream:
         y = losses.targets(y, self._batch, trials=self._trials, **self._kind)
         return x, y
 
-    def _all(self):
-        one = isinstance(self._generator, torch.Generator)
-        return [self._generator] if one else list(self._generator)
-
     @property
     def state(self):
         """What `restore` needs to go on from here."""
-        return {"generators": [g.get_state() for g in self._all()]}
+        return {"generators": [g.get_state() for g in self._generators]}
 
     def restore(self, state):
         """Goes back to a `state`."""
-        for generator, saved in zip(self._all(), state["generators"]):
+        for generator, saved in zip(self._generators, state["generators"]):
             generator.set_state(saved)

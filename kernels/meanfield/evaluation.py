@@ -18,6 +18,12 @@ class Evaluation:
     error: torch.Tensor
 
 
+def block_size(x, sizes):
+    """Samples to take at a time, so that their features stay in the cache."""
+    budget = _BLOCK_CUDA if x.is_cuda else _BLOCK
+    return max(1, budget // max(sizes[1:]))
+
+
 def masks(width, *, keep, count, generator, first=True):
     """Dropout patterns of a layer: which of its neurons are kept.
 
@@ -72,13 +78,11 @@ def evaluate(
     samples = inputs.shape[1]
     y = losses.targets(y, samples, sizes[-1], loss=loss, dtype=theta[0].dtype)
     patterns = _checked_masks(masks, sizes[1:-1], theta[0].device)
-    if block is None:
-        budget = _BLOCK_CUDA if x.is_cuda else _BLOCK
-        block = max(1, budget // max(sizes[1:]))
+    size = block or block_size(x, sizes)
     tally = torch.zeros((trials, patterns.count, 2), dtype=torch.float64)
     for trial in range(trials):
         outputs = patterns.heads([w[trial] for w in theta], activation)
-        for xs, ys in zip(inputs[trial].split(block), y.split(block)):
+        for xs, ys in zip(inputs[trial].split(size), y.split(size)):
             z = outputs(activation(xs @ theta[0][trial].mT))
             wrong = losses.sample_errors(z, ys)  # (n, masks)
             risk = losses.sample_losses(z, ys, loss)

@@ -17,6 +17,7 @@ import math
 import torch
 
 from kernels.meanfield import activations, losses, model
+from kernels.meanfield.graphs import Captured
 
 
 class Step:
@@ -75,6 +76,8 @@ class Step:
         self._gradient, self._evaluate = losses.bind(
             loss, self._outputs, self._value
         )
+        captured = graph and theta[0].is_cuda
+        self._take = Captured(self._run, theta) if captured else self._run
 
     @torch.no_grad()
     def __call__(self, x, y):
@@ -86,6 +89,9 @@ class Step:
         Returns the loss before the update, (R,): a buffer that the next call
         overwrites.
         """
+        return self._take(x, y)
+
+    def _run(self, x, y):
         x = x.expand(self._trials, *x.shape[-2:])  # (trials, batch, d)
         self._forward(x)
         self._evaluate(y)

@@ -112,6 +112,7 @@ def train(
         "loss": loss,
         "activation": getattr(activation, "__name__", str(activation)),
         "train_ends": train_ends,
+        "data": minibatches.label,
     }
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
@@ -184,50 +185,59 @@ class _Run:
         self.values = []
         theta = step.theta
         self.losses = theta[0].new_empty((total, theta[0].shape[0]))
-        self._done = self._checked = 0
+        self._done = self._checked = self._saved = 0
 
     def go(self, settings, path, every, desc):
         state = files.load(path, settings) if path else None
         if state:
             self._restore(state)
-        stops = set(self._moments) | {self._total}
         with progress(total=self._total, desc=desc, unit="step") as bar:
             bar.update(self._done)
             while True:
-                fresh = len(self.values) < len(self._moments)
-                if fresh and self._done == self._moments[len(self.values)]:
-                    self._look()
-                    self.values.append(self._measure(self._step.theta))
-                    if path:
-                        self._save(path, settings)
+                here = self._measured()
+                if self._done == self._total:
+                    self._check(weights=True)
+                elapsed = self._done - self._saved
+                if path and (here or elapsed >= every):
+                    self._save(path, settings)
                 if self._done == self._total:
                     break
-                self._step_to(min(s for s in stops if s > self._done), bar)
-                if path and self._done % every == 0:
-                    self._save(path, settings)
+                self._advance(bar)
 
-    def _step_to(self, stop, bar):
-        """Steps until `stop`, or until it is time to look around."""
-        stop = min(stop, self._done + _LOOK - self._done % _LOOK)
-        for k in range(self._done, stop):
+    def _measured(self):
+        """Takes the snapshot that is due here, if any; says whether."""
+        due = len(self.values)
+        if due == len(self._moments) or self._done != self._moments[due]:
+            return False
+        self._check(weights=True)
+        self.values.append(self._measure(self._step.theta))
+        return True
+
+    def _advance(self, bar):
+        """Steps until the next snapshot, or until it is time to look."""
+        start, due = self._done, len(self.values)
+        stop = min(self._total, start + _LOOK)
+        if due < len(self._moments):
+            stop = min(stop, self._moments[due])
+        for k in range(start, stop):
             self.losses[k] = self._step(*self._minibatches.next())
-        bar.update(stop - self._done)
+        bar.update(stop - start)
         self._done = stop
-        self._look()
+        self._check()
 
-    def _look(self):
-        """Raises where a loss since the last look is not finite."""
+    def _check(self, *, weights=False):
+        """Raises where a loss since the last check is not finite."""
         new = self.losses[self._checked : self._done]
-        if not torch.isfinite(new).all():
-            k, trial = (~torch.isfinite(new)).nonzero()[0].tolist()
-            raise FloatingPointError(
-                f"the loss is not finite at step {self._checked + k} (trial "
-                f"{trial} of {new.shape[1]}) with step size "
-                f"{self._step.step_size:g}: try a third of that step size, "
-                "a smaller std in the last layer, or inputs normalised by "
-                "one mean and one standard deviation for all features"
-            )
+        bad = (~torch.isfinite(new)).nonzero()
+        if len(bad):
+            k, trial = bad[0].tolist()
+            raise _not_finite(self._checked + k, trial, self._step)
         self._checked = self._done
+        for w in self._step.theta if weights else ():
+            finite = torch.isfinite(w).flatten(1).all(1)
+            if not finite.all():
+                trial = int((~finite).nonzero()[0])
+                raise _not_finite(self._done, trial, self._step)
 
     def _save(self, path, settings):
         state = {
@@ -239,11 +249,22 @@ class _Run:
             "minibatches": self._minibatches.state,
         }
         files.save(path, state)
+        self._saved = self._done
 
     def _restore(self, state):
         for w, saved in zip(self._step.theta, state["theta"]):
             w.copy_(saved)
-        self._done = self._checked = state["done"]
+        self._done = self._checked = self._saved = state["done"]
         self.values = state["values"]
         self.losses[: self._done] = state["losses"]
         self._minibatches.restore(state["minibatches"])
+
+
+def _not_finite(k, trial, step):
+    return FloatingPointError(
+        f"the loss is not finite at step {k} (trial {trial} of "
+        f"{step.theta[0].shape[0]}) with step size {step.step_size:g}: try "
+        f"step_size={step.step_size / 3:.2g}, a smaller std in the last "
+        "layer, or inputs normalised by one mean and one standard deviation "
+        "for all features"
+    )
