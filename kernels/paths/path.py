@@ -1,0 +1,176 @@
+"""Piecewise-linear paths with knots made on demand."""
+
+from collections.abc import Sequence
+
+import torch
+
+from kernels.networks import Parameters
+from kernels.networks.check import check_alike
+from kernels.paths.structure import segment_kind
+
+KINDS = ("constant", "affine", "general")
+
+
+class Path:
+    """A piecewise-linear path through parameters, all segments equally long.
+
+    Parameters
+    ----------
+    knots : sequence of parameters
+        At least two, of one shape: tuples of ``(weight, bias or None)``.  The
+        constructions of this package pass :class:`Knots`, which makes them on
+        demand.
+    kinds : sequence of str, optional
+        One of ``"constant"``, ``"affine"``, ``"general"`` a segment, on the
+        caller's word.  None, the rule: proved from the weights.
+
+    Attributes
+    ----------
+    knots : the knots, first and last with the end points' own tensors.
+        Neighbours share (``is``) the tensors of layers that do not move.
+    kinds : tuple of str
+        ``"constant"``: the output does not move, on any input; ``"affine"``:
+        it is affine in t, on every input; ``"general"``: neither is proved.
+        All segments are proved on first use; :meth:`kind` proves one.
+    functions : tuple of int
+        For each knot, the first knot that computes the same function, as the
+        constant segments prove it.  ``set(path.functions)`` are the knots at
+        which a loss must be evaluated to know it at all of them: 2d on the
+        path of Theorem 1 (K19), 2L + 1 on that of Theorem 4.1 (N21).
+
+    ``len(path)`` is the number of segments and ``path(t)`` the parameter at
+    t in [0, 1].  Memory: the end points, and at most four copies more.
+    """
+
+    def __init__(self, knots: Sequence[Parameters], kinds=None):
+        if len(knots) < 2:
+            raise ValueError(
+                f"knots has {len(knots)} entries; at least 2 will do"
+            )
+        if not isinstance(knots, Knots):
+            knots = tuple(tuple(map(tuple, knot)) for knot in knots)
+            for k, knot in enumerate(knots[1:], 1):
+                check_alike(knots[0], knot, "knot 0", f"knot {k}")
+        self.knots = knots
+        self._kinds = [None] * len(self)
+        if kinds is not None:
+            _check_kinds(kinds, len(self))
+            self._kinds = list(kinds)
+
+    def __len__(self) -> int:
+        return len(self.knots) - 1
+
+    def __repr__(self) -> str:
+        return f"<Path of {len(self)} segments>"
+
+    def __call__(self, t: float) -> Parameters:
+        t = float(t)
+        if not 0 <= t <= 1:
+            raise ValueError(f"t is {t}; a number in [0, 1] will do")
+        place = t * len(self)
+        if abs(place - round(place)) <= 1e-12:  # k / len(path) is knot k
+            place = round(place)
+        segment = min(int(place), len(self) - 1)
+        return self.point(segment, place - segment)
+
+    def point(self, segment: int, s: float) -> Parameters:
+        """The parameter at ``s`` in [0, 1] of one segment.
+
+        Layers that do not move along the segment are shared, not copied.
+        """
+        if s in (0, 1):
+            return self.knots[segment + s]
+        with torch.no_grad():
+            return tuple(
+                (_between(w0, w1, s), _between(b0, b1, s))
+                for (w0, b0), (w1, b1) in zip(*self.ends(segment))
+            )
+
+    def ends(self, segment: int) -> tuple[Parameters, Parameters]:
+        """Both knots of a segment."""
+        return self.knots[segment], self.knots[segment + 1]
+
+    def kind(self, segment: int) -> str:
+        """The kind of one segment, proved once."""
+        if self._kinds[segment] is None:
+            self._kinds[segment] = segment_kind(*self.ends(segment))
+        return self._kinds[segment]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(self.kind(segment) for segment in range(len(self)))
+
+    @property
+    def functions(self) -> tuple[int, ...]:
+        firsts = [0]
+        for k, kind in enumerate(self.kinds, 1):
+            firsts.append(firsts[-1] if kind == "constant" else k)
+        return tuple(firsts)
+
+
+class Knots(Sequence):
+    """Knots from recipes: one tuple of layer recipes a knot.
+
+    A recipe's ``build()`` gives its ``(weight, bias or None)``.  What two
+    knots share is one recipe.  The layers of the two knots asked for last are
+    held, no others.
+    """
+
+    def __init__(self, recipes: Sequence[tuple]):
+        self.recipes = tuple(recipes)
+        self._recent = []  # the two latest: (knot number, layers)
+
+    def __len__(self) -> int:
+        return len(self.recipes)
+
+    def __getitem__(self, k):
+        if isinstance(k, slice):
+            return Knots(self.recipes[k])
+        k = range(len(self))[k]
+        made = {
+            id(recipe): pair
+            for number, layers in self._recent
+            for recipe, pair in zip(self.recipes[number], layers)
+        }
+        with torch.no_grad():
+            layers = tuple(
+                made[id(recipe)] if id(recipe) in made else recipe.build()
+                for recipe in self.recipes[k]
+            )
+        others = [entry for entry in self._recent if entry[0] != k]
+        self._recent = [*others[-1:], (k, layers)]
+        return layers
+
+
+class Given:
+    """The recipe of a layer that is at hand."""
+
+    def __init__(self, pair):
+        self.pair = tuple(pair)
+
+    def build(self):
+        return self.pair
+
+
+def straight(theta_a: Parameters, theta_b: Parameters) -> Path:
+    """The segment from ``theta_a`` to ``theta_b``: the barrier's line.
+
+    Raises ValueError or TypeError where shapes, biases or dtypes differ or a
+    value is not finite.
+    """
+    check_alike(theta_a, theta_b, "theta_a", "theta_b")
+    return Path((theta_a, theta_b))
+
+
+def _between(start, end, s):
+    return start if start is end else torch.lerp(start, end, s)
+
+
+def _check_kinds(kinds, segments):
+    if len(kinds) != segments:
+        raise ValueError(
+            f"kinds has {len(kinds)} entries; the path has {segments} segments"
+        )
+    for k, kind in enumerate(kinds):
+        if kind not in KINDS:
+            raise ValueError(f"kinds[{k}] is {kind!r}; one of {KINDS} will do")
