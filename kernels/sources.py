@@ -46,7 +46,9 @@ def closure(start, roots=(ROOT,)):
     """
     roots = tuple(Path(root).resolve() for root in roots)
     if _is_path(start):
-        first = [Path(start).resolve(strict=True)]
+        path = Path(start).resolve(strict=True)
+        dotted = _label(path, roots).removesuffix(".py").replace("/", ".")
+        first = [path, *_files_of(dotted, roots)]
     else:
         first = _files_of(start, roots)
         if not first:

@@ -1,0 +1,111 @@
+"""S20's appendix D: two isotropic Gaussians told apart by their scale alone.
+
+y is +1 or −1 with probability ½ each, and x given y is N(0, (1 + yΔ)² I_d).
+Both classes have mean 0, so no linear function separates them; |x| does.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from kernels.data.dataset import Raw, sha256
+from kernels.data.normalize import finish
+
+DIMENSION = 32
+DELTA = 0.5
+
+
+def gaussian_sample(
+    count,
+    *,
+    generator,
+    dimension=DIMENSION,
+    delta=DELTA,
+    dtype=torch.float32,
+    constant=False,
+):
+    """`count` fresh examples.
+
+    Arguments: `generator` a torch.Generator, whose device is the samples';
+    `dimension` d; `delta` Δ in [0, 1); `constant` appends the feature 1, as
+    MEANFIELD settings have it for the bias of the first layer.
+
+    Returns x (count, d) or (count, d + 1) of `dtype`, and y (count,) int64 in
+    {−1, +1}.  Cost: count × d normal numbers.
+    """
+    _check(count=count, dimension=dimension, delta=delta)
+    device = generator.device
+    y = torch.randint(2, (count,), generator=generator, device=device)
+    y = 2 * y - 1
+    x = torch.randn(
+        (count, dimension), generator=generator, device=device, dtype=dtype
+    )  # (count, d)
+    x *= (1 + delta * y.to(dtype))[:, None]
+    if constant:
+        x = torch.cat([x, x.new_ones(count, 1)], dim=1)
+    return x, y
+
+
+def gaussian_stream(batch, *, generator, block=None, **options):
+    """Fresh batches (x, y) without end, for one-pass SGD.
+
+    Arguments: `batch` examples a batch; `block` batches drawn at once (a
+    speed setting: None for about 2¹⁶ numbers); `options` as in
+    `gaussian_sample`.
+
+    Yields x (batch, d) and y (batch,), views of the block.  The same
+    generator state and `block` give the same stream.
+    """
+    dimension = options.get("dimension", DIMENSION)
+    _check(batch=batch, dimension=dimension)
+    block = block or max(1, math.ceil(2**16 / (batch * dimension)))
+    while True:
+        x, y = gaussian_sample(
+            block * batch, generator=generator, **options
+        )  # (block × batch, d)
+        yield from zip(x.split(batch), y.split(batch))
+
+
+def gaussians(
+    *,
+    train=10_000,
+    test=10_000,
+    dimension=DIMENSION,
+    delta=DELTA,
+    seed=0,
+    normalize=False,
+    constant=False,
+):
+    """A fixed `Dataset` of the problem, the same on every machine.
+
+    Arguments: `train`, `test` numbers of examples; `dimension` d; `delta` Δ;
+    `seed` of NumPy's PCG64, which draws the training part, then the test
+    part; `normalize` and `constant` as in `load`.
+    """
+    _check(train=train, test=test, dimension=dimension, delta=delta)
+    rng = np.random.Generator(np.random.PCG64(seed))
+    parts = []
+    for count in (train, test):
+        y = 2 * rng.integers(2, size=count) - 1
+        x = rng.standard_normal((count, dimension)) * (1 + delta * y)[:, None]
+        parts += [x.astype(np.float32), y]
+    raw = Raw(
+        *parts,
+        digests=tuple(map(sha256, parts)),
+        source=f"generated: d = {dimension}, delta = {delta:g}, seed {seed}",
+    )
+    return finish(
+        raw, "gaussians", normalize=normalize, constant=constant, flat=True
+    )
+
+
+def _check(**arguments):
+    for name, value in arguments.items():
+        if name == "delta":
+            if not 0 <= value < 1:
+                raise ValueError(f"delta is {value}; expected 0 <= delta < 1")
+        elif not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"{name} is {value!r}; expected a positive integer"
+            )
