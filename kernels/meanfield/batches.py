@@ -2,31 +2,27 @@
 
 import torch
 
-from kernels.meanfield import losses
+from kernels.meanfield import losses, model
 
 
-def source(data, *, batch, generator, trials, classes, loss, theta):
+def source(data, *, batch, generator, theta, loss):
     """The minibatches of a run: `next()`, `state`, `restore`, `label`.
 
     `data` is a pair (x, y) of tensors, gone through epoch by epoch, or a
     callable `data(batch, generator)` that draws fresh samples (x, y).
     """
-    kind = dict(classes=classes, loss=loss, dtype=theta[0].dtype)
     if callable(data):
-        return Stream(data, batch, generator, trials, kind)
+        return Stream(data, batch, generator, theta, loss)
+    trials, sizes = model.shape(theta)
     x, y = data
-    if x.ndim != 2 or x.shape[1] != theta[0].shape[2]:
+    if x.ndim != 2:
         raise ValueError(
-            f"data's x must have shape (n, {theta[0].shape[2]}), got "
-            f"{tuple(x.shape)}"
+            f"data's x must have shape (n, {sizes[0]}), got {tuple(x.shape)}"
         )
-    if x.dtype != theta[0].dtype:
-        raise TypeError(
-            f"data's x has dtype {x.dtype} and theta {theta[0].dtype}"
-        )
+    model.batched_inputs(theta, x)
     if not 1 <= batch <= len(x):
         raise ValueError(f"batch must lie in 1..{len(x)}, got {batch}")
-    y = losses.targets(y, len(x), **kind)
+    y = losses.targets(y, len(x), sizes[-1], loss=loss, dtype=x.dtype)
     return Shuffled(x, y, batch, _generators(generator, trials))
 
 
@@ -48,6 +44,12 @@ def _seeds(generators):
     return [g.initial_seed() for g in generators]
 
 
+def _checksum(values):
+    """The sum of the bit patterns: exact, whatever the order of summation."""
+    bits = {4: torch.int32, 8: torch.int64}[values.element_size()]
+    return int(values.view(bits).sum())
+
+
 class Shuffled:
     """Epochs over a set, each in a new random order.
 
@@ -60,7 +62,7 @@ class Shuffled:
         self._x, self._y, self._batch = x, y, batch
         self._generators = generators
         self.per_epoch = len(x) // batch
-        self.label = [len(x), float(x.double().sum()), _seeds(generators)]
+        self.label = [_checksum(x), _checksum(y), _seeds(generators)]
         self._position = self.per_epoch  # draw an order at the first call
         orders = len(generators)
         self._order = torch.empty((orders, len(x)), dtype=torch.int64)
@@ -110,9 +112,10 @@ class Stream:
 
     per_epoch = None
 
-    def __init__(self, draw, batch, generator, trials, kind):
+    def __init__(self, draw, batch, generator, theta, loss):
         self._draw, self._batch, self._generator = draw, batch, generator
-        self._trials, self._kind = trials, kind
+        self._theta, self._loss = theta, loss
+        self._trials, (*_, self._classes) = model.shape(theta)
         self._generators = (
             [generator]
             if isinstance(generator, torch.Generator)
@@ -123,7 +126,15 @@ class Stream:
     def next(self):
         """The next minibatch (x, y)."""
         x, y = self._draw(self._batch, self._generator)
-        y = losses.targets(y, self._batch, trials=self._trials, **self._kind)
+        model.batched_inputs(self._theta, x)
+        y = losses.targets(
+            y,
+            self._batch,
+            self._classes,
+            loss=self._loss,
+            dtype=x.dtype,
+            trials=self._trials,
+        )
         return x, y
 
     @property

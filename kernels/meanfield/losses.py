@@ -78,6 +78,7 @@ class _CrossEntropy:
         self._outputs, self._value, self._gradient = outputs, value, gradient
         trials, _, n = outputs.shape
         self._shape = (trials, n)
+        self._n = outputs.new_tensor(n)  # a plain number would be wrapped
         self._picked = outputs.new_empty((trials, 1, n))
         self._minus_one = outputs.new_full((1, 1, 1), -1).expand(trials, 1, n)
 
@@ -86,25 +87,26 @@ class _CrossEntropy:
         index = y.expand(self._shape).unsqueeze(1)  # (trials, 1, n)
         torch.log_softmax(self._outputs, 1, out=grad)
         torch.gather(grad, 1, index, out=self._picked)
-        torch.mean(self._picked, (1, 2), out=self._value)
-        self._value.neg_()
+        torch.sum(self._picked, (1, 2), out=self._value)
+        self._value.div_(self._n).neg_()
         grad.exp_().scatter_add_(1, index, self._minus_one)
-        grad.div_(self._shape[1])
+        grad.div_(self._n)
 
 
 class _Square:
     def __init__(self, outputs, value, gradient):
         self._outputs, self._value, self._gradient = outputs, value, gradient
+        n = outputs.shape[2]
+        self._n, self._scale = outputs.new_tensor(n), outputs.new_tensor(2 / n)
         self._square = torch.empty_like(outputs)
 
     def __call__(self, y):
-        n = self._outputs.shape[2]
         grad = self._gradient
         torch.sub(self._outputs, y.mT, out=grad)  # y: ((trials), n, C)
         torch.mul(grad, grad, out=self._square)
         torch.sum(self._square, (1, 2), out=self._value)
-        self._value.div_(n)
-        grad.mul_(2 / n)
+        self._value.div_(self._n)
+        grad.mul_(self._scale)
 
 
 def sample_losses(outputs, y, loss):

@@ -89,6 +89,11 @@ class Step:
         Returns the loss before the update, (R,): a buffer that the next call
         overwrites.
         """
+        if x.shape[-2] != self.batch:
+            raise ValueError(
+                f"x must have {self.batch} samples, this step's batch, got "
+                f"shape {tuple(x.shape)}"
+            )
         return self._take(x, y)
 
     def _run(self, x, y):

@@ -1,10 +1,12 @@
 """Training runs: many steps, snapshots on the way, resumable."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from kernels import device
 from kernels.meanfield import batches, model
 from kernels.meanfield import checkpoint as files
 from kernels.meanfield.step import Step
@@ -93,10 +95,8 @@ def train(
         data,
         batch=batch,
         generator=generator,
-        trials=trials,
-        classes=sizes[-1],
-        loss=loss,
         theta=theta,
+        loss=loss,
     )
     total = stretch * _steps(epochs, steps, minibatches.per_epoch)
     moments = _moments(snapshots, total)
@@ -114,12 +114,8 @@ def train(
         "train_ends": train_ends,
         "data": minibatches.label,
     }
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
+    with device.threads(threads) if threads else nullcontext():
         run.go(settings, checkpoint, checkpoint_every, desc)
-    finally:
-        torch.set_num_threads(before)
     return Training(
         theta=theta,
         step_size=alpha,
@@ -195,35 +191,35 @@ class _Run:
             bar.update(self._done)
             while True:
                 here = self._measured()
-                if self._done == self._total:
-                    self._check(weights=True)
-                elapsed = self._done - self._saved
-                if path and (here or elapsed >= every):
+                finished = self._done == self._total
+                late = self._done - self._saved >= every
+                if path and (here or finished or late):
                     self._save(path, settings)
-                if self._done == self._total:
+                if finished:
                     break
                 self._advance(bar)
 
     def _measured(self):
         """Takes the snapshot that is due here, if any; says whether."""
-        due = len(self.values)
-        if due == len(self._moments) or self._done != self._moments[due]:
-            return False
-        self._check(weights=True)
-        self.values.append(self._measure(self._step.theta))
-        return True
+        here = self._done == self._due()
+        if here:
+            self.values.append(self._measure(self._step.theta))
+        return here
+
+    def _due(self):
+        """The step number of the next snapshot, None after the last."""
+        taken = len(self.values)
+        return self._moments[taken] if taken < len(self._moments) else None
 
     def _advance(self, bar):
         """Steps until the next snapshot, or until it is time to look."""
-        start, due = self._done, len(self.values)
-        stop = min(self._total, start + _LOOK)
-        if due < len(self._moments):
-            stop = min(stop, self._moments[due])
+        start, goal = self._done, self._due() or self._total
+        stop = min(goal, start + _LOOK)
         for k in range(start, stop):
             self.losses[k] = self._step(*self._minibatches.next())
         bar.update(stop - start)
         self._done = stop
-        self._check()
+        self._check(weights=stop == goal)
 
     def _check(self, *, weights=False):
         """Raises where a loss since the last check is not finite."""
