@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from book.tools.compare import Output
-from book.tools.render import environment
+from book.tools.compare import Output  # noqa: E402
+from book.tools.render import environment  # noqa: E402
 
 
 def pytest_configure(config):

@@ -79,11 +79,7 @@ class Run:
         self.measures[claim] = claims.measure(values)
 
     def finish(self, results):
-        """Keep the results: a paper run writes the chapter's record.
-
-        Returns the record as the book draws it (or None before the first
-        paper run).
-        """
+        """Keep the results: a paper run writes the chapter's record."""
         if self.profile == "paper":
             self._record = {
                 "chapter": self.name,
@@ -94,12 +90,16 @@ class Run:
             }
             file = records.save(self.name, self._record)
             print(f"recorded in {file.relative_to(records.ROOT)}")
-        return self._record
 
     @property
     def recorded(self):
-        """Results of the recorded paper-scale run, or None."""
-        return self._record and self._record["results"]
+        """Results of the recorded paper-scale run."""
+        if self._record is None:
+            raise RuntimeError(
+                f"{self.name} has no recorded run yet; make one with: "
+                f"python -m book render {self.name} --profile paper"
+            )
+        return self._record["results"]
 
     def provenance(self):
         """Device, versions, seed, data, commit, key, date and seconds."""

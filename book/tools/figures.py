@@ -53,19 +53,21 @@ def style():
 
 
 def axes(columns=1, rows=1, *, size=None, **options):
-    """A figure and its axes, in the book's proportions.
+    """The axes of a new figure, in the book's proportions.
 
     `columns` and `rows` as in ``matplotlib.pyplot.subplots``; `size` in
-    inches (7.2 by 3.4 for one row). Returns (figure, axes).
+    inches (7.2 by 3.4 for one row). Returns one Axes, or an array of them.
     """
     import matplotlib.pyplot as plt
 
     size = size or (7.2, 3.4 if rows == 1 else 2.7 * rows)
-    return plt.subplots(rows, columns, figsize=size, **options)
+    return plt.subplots(rows, columns, figsize=size, **options)[1]
 
 
 def log_ticks(ax, values, which="x"):
     """Label a log axis at `values` themselves (widths, say)."""
+    from matplotlib.ticker import NullLocator
+
     axis = ax.xaxis if which == "x" else ax.yaxis
     axis.set_ticks(list(values), [f"{v:g}" for v in values])
-    axis.set_minor_locator(__import__("matplotlib").ticker.NullLocator())
+    axis.set_minor_locator(NullLocator())

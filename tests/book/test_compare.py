@@ -93,7 +93,10 @@ TAMPERS = {
         lambda s: s.replace("epochs, reproduced", "epochs, not reproduced"),
         False,
     ),
-    "curve": (lambda s: s.replace("scale=5.0000e-01", "scale=5.1000e-01"), False),
+    "curve": (
+        lambda s: s.replace("scale=5.0000e-01", "scale=5.1000e-01"),
+        False,
+    ),
     "picture bytes": (
         lambda s: s.replace('"image/png": "iVBOR', '"image/png": "AAAAA'),
         True,

@@ -60,3 +60,12 @@ def test_modules_are_short():
         for file in (ROOT / folder).rglob("*.py"):
             n = len(file.read_text().splitlines())
             assert n <= 330, f"{file.relative_to(ROOT)} has {n} lines"
+
+
+def test_chapters_show_at_most_79_columns():
+    from book.tools import keys, site
+
+    for name in site.chapters():
+        for cell in keys.code(site.source(name).read_text()):
+            for line in cell.splitlines():
+                assert len(line) <= 79, f"{name}: {line}"
