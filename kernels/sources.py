@@ -21,9 +21,6 @@ import textwrap
 import types
 from pathlib import Path, PurePath
 
-import numpy as np
-import torch
-
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -182,11 +179,11 @@ def _import_statements(tree):
     return found
 
 
-PLAIN = (
-    *(type(None), bool, int, float, complex, str, bytes, PurePath),
-    *(torch.dtype, torch.device),
-)
-STATELESS = (types.BuiltinFunctionType, types.MethodDescriptorType, np.ufunc)
+PLAIN = (type(None), bool, int, float, complex, str, bytes, PurePath)
+STATELESS = (types.BuiltinFunctionType, types.MethodDescriptorType)
+# by name, so that nothing need be imported to know them
+NAMED_PLAIN = ("torch.dtype", "torch.device")
+NAMED_STATELESS = ("numpy.ufunc",)
 
 
 class _Reach:
@@ -208,7 +205,9 @@ class _Reach:
                 self._add_code(name, value)
         elif _is_plain(value):
             self.texts.add(f"{name} = {value!r}")
-        elif not isinstance(value, STATELESS):
+        elif not (
+            isinstance(value, STATELESS) or _type(value) in NAMED_STATELESS
+        ):
             raise ValueError(
                 f"the function reads {name!r} of type "
                 f"{type(value).__name__}, which its key cannot hold; make it "
@@ -279,7 +278,11 @@ def _is_plain(value):
         return all(map(_is_plain, value))
     if isinstance(value, dict):
         return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
-    return isinstance(value, PLAIN)
+    return isinstance(value, PLAIN) or _type(value) in NAMED_PLAIN
+
+
+def _type(value):
+    return f"{type(value).__module__}.{type(value).__name__}"
 
 
 def _globals_read(code):

@@ -109,11 +109,11 @@ def fetch(name, root=None):
             get(folder)
     except DamagedFile:
         raise
-    except ImportError as error:
-        raise _missing(name, root, "pooch is not installed") from error
+    except ImportError:
+        raise _missing(name, root, "pooch is not installed") from None
     except (OSError, ValueError, tarfile.TarError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise _missing(name, root, reason) from error
+        raise _missing(name, root, reason) from None  # its trace is long
     return folder
 
 
@@ -174,8 +174,9 @@ def _download(mirrors, path, *, sha256):
 def _missing(name, root, reason):
     tried = []
     for folder in where(root):
-        absent = ", ".join(str(path) for path in missing(name, folder))
-        tried.append(f"  {folder} lacks {absent}")
+        first, *others = missing(name, folder)
+        more = f" and {len(others)} more" if others else ""
+        tried.append(f"  {folder} lacks {first}{more}")
     return MissingData(
         "\n".join(
             [

@@ -1,0 +1,188 @@
+"""Three ways to make one attempt at each of many cells.
+
+Every engine takes `call`, {index: point} and yields (index, outcome) as they
+come; an outcome is {"result": ...} or {"error": ..., "trace": ...}.
+"""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import pickle
+import sys
+import traceback
+import types
+from multiprocessing.connection import wait
+
+CONTEXT = multiprocessing.get_context("spawn")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def attempt(cell, point):
+    """One attempt at one cell; a failure is an outcome, not an exception.
+
+    The result goes through JSON here, so that a fresh one and a stored one
+    are the same, and one that is not JSON-able fails like any other.
+    """
+    try:
+        result = cell(**point)
+        if not isinstance(result, dict):
+            raise TypeError(
+                f"the cell returned a {type(result).__name__}, expected a "
+                "dict of numbers, strings and lists"
+            )
+        return {"result": json.loads(json.dumps(result))}
+    except Exception as error:
+        return _failed(_text(error), traceback.format_exc())
+
+
+def here(cell, points):
+    """In this process, in order."""
+    for index, point in points.items():
+        yield index, attempt(cell, point)
+
+
+def processes(cell, points, count):
+    """On `count` fresh local processes of one thread each.
+
+    A process takes one cell at a time: when it dies, that cell has failed
+    with it and another process takes its place.  Processes end when this one
+    does, however it does.
+    """
+    payload = _portable(cell)
+    waiting = list(reversed(points.items()))
+    busy, idle = {}, []  # connection -> (process, index); processes
+
+    def start():
+        ours, theirs = CONTEXT.Pipe()
+        process = CONTEXT.Process(
+            target=_serve, args=(theirs, payload), daemon=True
+        )
+        with _alone():
+            process.start()
+        theirs.close()
+        give(ours, process)
+
+    def give(connection, process):
+        index, point = waiting.pop()
+        busy[connection] = process, index
+        with contextlib.suppress(OSError):  # it died: `recv` will tell
+            connection.send(point)
+
+    try:
+        for _ in range(min(count, len(waiting))):
+            start()
+        while busy:
+            for connection in wait(list(busy)):
+                process, index = busy.pop(connection)
+                try:
+                    outcome = connection.recv()
+                except (EOFError, OSError):
+                    process.join()
+                    outcome = _failed(
+                        f"its process died with exit code {process.exitcode}"
+                    )
+                    if waiting:
+                        start()
+                else:
+                    if waiting:
+                        give(connection, process)
+                    else:
+                        connection.close()
+                        idle.append(process)
+                yield index, outcome
+    finally:
+        for process, _ in busy.values():
+            process.terminate()
+            process.join()
+        for process in idle:
+            process.join()
+
+
+def _serve(connection, payload):
+    """A worker's life: cells in, outcomes out, until the other end closes."""
+    with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
+        while True:
+            point = connection.recv()
+            try:
+                cell = pickle.loads(payload)
+            except Exception as error:
+                connection.send(_failed(_text(error), traceback.format_exc()))
+            else:
+                connection.send(attempt(cell, point))
+
+
+def _text(error):
+    return f"{type(error).__name__}: {error}"
+
+
+def _failed(error, trace=""):
+    return {"error": error, "trace": trace or error}
+
+
+def _portable(cell):
+    """A cell as bytes that another process can load.
+
+    By name where its module can be imported there, else by value, which
+    needs cloudpickle (a dependency of scikit-learn's and of Dask's).
+    """
+    by_name = cell.__module__ != "__main__" and "<" not in cell.__qualname__
+    if by_name:
+        return pickle.dumps(cell)
+    try:
+        import cloudpickle
+    except ImportError as error:
+        raise ValueError(
+            f"the cell {cell.__qualname__!r} is defined in a notebook, a "
+            "script or another function, and cloudpickle, which could send "
+            "it to other processes, is not installed; define it in a module "
+            "or use workers=None"
+        ) from error
+    return cloudpickle.dumps(cell)
+
+
+@contextlib.contextmanager
+def _alone():
+    """What a process sees at birth: one thread, no `__main__` to run again.
+
+    Else a spawned process would first run the caller's script anew, which a
+    chapter, having no `if __name__ == "__main__"`, does not bear.
+    """
+    before, main = dict(os.environ), sys.modules["__main__"]
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        for name in THREADS:
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                del os.environ[name]
+
+
+def dask(cell, points, client):
+    """On a Dask cluster.
+
+    A worker that dies is Dask's to handle: it gives the cell to another one,
+    and after `distributed.scheduler.allowed-failures` deaths declares it
+    failed.  Raises ConnectionError when the scheduler is gone.
+    """
+    from distributed import as_completed
+
+    futures = {
+        client.submit(attempt, cell, point, pure=False): index
+        for index, point in points.items()
+    }
+    try:
+        for future in as_completed(futures):
+            index = futures[future]
+            if future.status == "finished":
+                yield index, future.result()
+            elif future.status == "error":
+                yield index, _failed(_text(future.exception()))
+            else:
+                raise ConnectionError(f"a cell was {future.status}")
+    finally:
+        client.cancel(list(futures))

@@ -1,0 +1,157 @@
+"""`run`: what is stored already, what remains, what failed."""
+
+import contextlib
+import functools
+import warnings
+
+from kernels.progress import progress
+from kernels.sources import function_digest
+from kernels.sweep import engines
+from kernels.sweep.store import Store, key, label
+
+
+class SweepFailed(RuntimeError):
+    """Cells that failed twice; the results of all others are stored.
+
+    `failures`: a list of (point, traceback as text).
+    """
+
+    def __init__(self, message, failures=()):
+        super().__init__(message)
+        self.failures = list(failures)
+
+
+def run(cell, grid, store, workers=None, *, desc=None, key_code=True):
+    """Runs `cell(**point)` for every point of a grid, and keeps the results.
+
+    Arguments:
+    `cell`      a function of JSON-able keyword arguments alone that returns a
+                JSON-able dict; one whose outcome is random takes a seed.  It
+                may stand in a module, a script or a notebook
+    `grid`      an iterable of dicts; equal points are run once
+    `store`     folder for the results, made if absent
+    `workers`   None: in this process, one after another, with its threads; a
+                positive int: so many local processes of one thread each; a
+                Dask `Client`, or a scheduler's address: on that cluster,
+                whose workers must be able to import what the cell does.  One
+                GPU a cell: start one Dask worker, of one thread, a GPU
+    `desc`      text of the progress bar, None for the cell's name
+    `key_code`  whether results count for the present code only (see
+                `kernels.sources.function_digest`); False keeps them through
+                edits, which is then the caller's to answer for
+
+    Returns the results in the grid's order, as they read back from JSON
+    (tuples become lists), whether computed now or before.
+
+    Every result is one file, written whole by this process and named by the
+    cell, its point and its code: a run that is killed at any moment and
+    started again completes the grid, with the same bytes in the same files.
+    A cell that fails, or whose process dies, is warned of with its parameters
+    and run once more after the others.
+
+    Raises SweepFailed, at the end, naming the cells that failed twice; and
+    TypeError, ValueError, ImportError (no `distributed`) or ConnectionError
+    (no scheduler, or no longer), the last with all finished cells stored.
+    """
+    code = function_digest(cell) if key_code else ""
+    points = [dict(point) for point in grid]
+    names = [key(cell, point, code) for point in points]
+    kept = Store(store)
+    pending, results = {}, {}
+    for name, point in zip(names, points):
+        found = kept.read(name, point)
+        if found is None:
+            pending[name] = point
+        else:
+            results[name] = found
+    total = len(pending) + len(results)
+    failures = {}
+    with (
+        _engine(workers) as engine,
+        progress(desc=desc or label(cell), unit="cell", total=total) as bar,
+    ):
+        bar.update(len(results))
+        for last in (False, True):
+            failures = {}
+            with contextlib.closing(engine(cell, pending)) as outcomes:
+                for name, outcome in outcomes:
+                    if "result" in outcome:
+                        results[name] = outcome["result"]
+                        kept.write(
+                            name,
+                            cell=cell,
+                            point=pending[name],
+                            result=results[name],
+                        )
+                        bar.update(1)
+                    else:
+                        failures[name] = outcome
+                        if not last:
+                            _warn(cell, pending[name], outcome)
+            pending = {name: pending[name] for name in failures}
+            if not pending:
+                return [results[name] for name in names]
+    raise _summary(cell, pending, failures, total)
+
+
+@contextlib.contextmanager
+def _engine(workers):
+    """The engine that `workers` asks for, a function of (cell, points)."""
+    if workers is None:
+        yield engines.here
+    elif isinstance(workers, int):
+        if workers < 1 or isinstance(workers, bool):
+            raise ValueError(
+                f"workers is {workers!r}; expected None, a positive integer, "
+                "or a Dask Client or scheduler address"
+            )
+        yield functools.partial(engines.processes, count=workers)
+    else:
+        with _client(workers) as client:
+            yield functools.partial(engines.dask, client=client)
+
+
+@contextlib.contextmanager
+def _client(workers):
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError(
+            f"workers is {workers!r}, which needs Dask's scheduler; run "
+            "pip install distributed, or pass a number of local processes"
+        ) from error
+    if isinstance(workers, Client):
+        yield workers
+    elif isinstance(workers, str):
+        try:
+            client = Client(workers, timeout=10, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ConnectionError(
+                f"no Dask scheduler answers at {workers!r}: {error}"
+            ) from error
+        with client:
+            yield client
+    else:
+        raise TypeError(
+            f"workers is a {type(workers).__name__}; expected None, a "
+            "positive integer, or a Dask Client or scheduler address"
+        )
+
+
+def _warn(cell, point, outcome):
+    warnings.warn(
+        f"{label(cell)} failed at {point} ({outcome['error']}); it is run "
+        "once more after the others",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+def _summary(cell, points, failures, total):
+    lines = [f"{len(points)} of {total} cells of {label(cell)} failed twice:"]
+    pairs = []
+    for name, point in points.items():
+        lines.append(f"  {point}: {failures[name]['error']}")
+        pairs.append((point, failures[name]["trace"]))
+    lines.append("The results of all others are stored.  The first traceback:")
+    return SweepFailed("\n".join([*lines, pairs[0][1]]), pairs)
