@@ -1,0 +1,75 @@
+"""The last touches to the site: no network, no dead weight, no traps.
+
+Sphinx points its pages at a MathJax on the web. The wheel
+sphinx-mathjax-offline holds MathJax; the one file that draws formulas as
+SVG, without fonts beside it, is copied into ``_static`` and the pages are
+pointed there. What the theme and the extensions write is put right where
+the book needs it otherwise; each change below says why.
+"""
+
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+
+BUNDLE = "tex-svg-full.js"
+CHANGES = [
+    # 1.5 MB of script for a dozen icons, which _static/book.css draws
+    (r"<script[^>]*fontawesome\.js[^>]*></script>", ""),
+    # sphinx-proof gives all proofs of a page one id
+    (
+        r'(<div class="proof admonition"|<section class="[a-z]+-content")'
+        r' id="proof(?:-content)?"',
+        r"\1",
+    ),
+    # labels that hide from screen readers what the button says
+    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    (
+        r'(<button class="btn search-button-field[^>]*?) aria-label="\w+"',
+        r"\1",
+    ),
+    # the entries of a list of works are its items
+    (r'role="doc-biblioentry"', 'role="listitem"'),
+    # every part of the page belongs to a landmark
+    (
+        r'<div id="pst-primary-sidebar"',
+        '<div role="complementary" aria-label="Book" id="pst-primary-sidebar"',
+    ),
+]
+
+
+def bundle() -> Path:
+    """The MathJax bundle among the installed packages."""
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if spec is None:
+        raise ModuleNotFoundError(
+            "MathJax is missing: pip install -r requirements.txt"
+        )
+    return Path(spec.origin).parent / "static" / "mathjax" / BUNDLE
+
+
+def point(app, config):
+    """Make our copy the script that pages with maths load."""
+    config.mathjax_path = BUNDLE
+
+
+def finish(app, exception):
+    """Complete a site that was built without an exception."""
+    if exception is not None or app.builder.name != "html":
+        return
+    out = Path(app.outdir)
+    shutil.copy(bundle(), out / "_static")
+    for page in out.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        for pattern, replacement in CHANGES:
+            text = re.sub(pattern, replacement, text)
+        page.write_text(text, encoding="utf-8")
+    for unused in out.glob("_static/scripts/fontawesome.js*"):
+        unused.unlink()
+
+
+def setup(app):
+    app.setup_extension("sphinx.ext.mathjax")
+    app.connect("config-inited", point, priority=900)
+    app.connect("build-finished", finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,7 @@
+# %% [markdown]
+# # Bibliography
+#
+# The works that the chapters cite.
+#
+# ```{bibliography}
+# ```
