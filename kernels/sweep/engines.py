@@ -169,6 +169,8 @@ def dask(cell, points, client):
     and after `distributed.scheduler.allowed-failures` deaths declares it
     failed.  Raises ConnectionError when the scheduler is gone.
     """
+    from concurrent.futures import CancelledError
+
     from distributed import as_completed
 
     futures = {
@@ -176,13 +178,13 @@ def dask(cell, points, client):
         for index, point in points.items()
     }
     try:
-        for future in as_completed(futures):
-            index = futures[future]
-            if future.status == "finished":
-                yield index, future.result()
-            elif future.status == "error":
-                yield index, _failed(_text(future.exception()))
+        for future in as_completed(futures, loop=client.loop):
+            if future.status == "error":
+                outcome = _failed(_text(future.exception()))
             else:
-                raise ConnectionError(f"a cell was {future.status}")
+                outcome = future.result()
+            yield futures[future], outcome
+    except (CancelledError, OSError) as error:
+        raise ConnectionError(_text(error)) from error
     finally:
         client.cancel(list(futures))

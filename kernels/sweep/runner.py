@@ -47,7 +47,7 @@ def run(cell, grid, store, workers=None, *, desc=None, key_code=True):
     cell, its point and its code: a run that is killed at any moment and
     started again completes the grid, with the same bytes in the same files.
     A cell that fails, or whose process dies, is warned of with its parameters
-    and run once more after the others.
+    and run once more, after the others.
 
     Raises SweepFailed, at the end, naming the cells that failed twice; and
     TypeError, ValueError, ImportError (no `distributed`) or ConnectionError
@@ -65,33 +65,49 @@ def run(cell, grid, store, workers=None, *, desc=None, key_code=True):
         else:
             results[name] = found
     total = len(pending) + len(results)
-    failures = {}
+
+    if not pending:
+        return [results[name] for name in names]
+
+    def attempts(number, points):
+        """One attempt at each of `points`; returns the failed outcomes."""
+        failed = {}
+        with contextlib.closing(engine(cell, points)) as outcomes:
+            for name, outcome in outcomes:
+                point = points[name]
+                if "result" in outcome:
+                    result = results[name] = outcome["result"]
+                    kept.write(name, cell=cell, point=point, result=result)
+                    bar.update(1)
+                else:
+                    failed[name] = outcome
+                    warnings.warn(
+                        f"{title} failed at {point}, attempt {number} of 2: "
+                        f"{outcome['error']}",
+                        RuntimeWarning,
+                        stacklevel=3,
+                    )
+        return failed
+
+    title = label(cell)
     with (
         _engine(workers) as engine,
-        progress(desc=desc or label(cell), unit="cell", total=total) as bar,
+        progress(desc=desc or title, unit="cell", total=total) as bar,
     ):
         bar.update(len(results))
-        for last in (False, True):
-            failures = {}
-            with contextlib.closing(engine(cell, pending)) as outcomes:
-                for name, outcome in outcomes:
-                    if "result" in outcome:
-                        results[name] = outcome["result"]
-                        kept.write(
-                            name,
-                            cell=cell,
-                            point=pending[name],
-                            result=results[name],
-                        )
-                        bar.update(1)
-                    else:
-                        failures[name] = outcome
-                        if not last:
-                            _warn(cell, pending[name], outcome)
-            pending = {name: pending[name] for name in failures}
-            if not pending:
-                return [results[name] for name in names]
-    raise _summary(cell, pending, failures, total)
+        try:
+            failed = attempts(1, pending)
+            again = {name: pending[name] for name in failed}
+            failed = attempts(2, again) if again else {}
+        except ConnectionError as error:
+            raise ConnectionError(
+                f"the Dask scheduler is gone ({error}); {len(results)} of "
+                f"{total} cells are stored in {store}: start again, with a "
+                "scheduler, to complete them"
+            ) from error
+    if failed:
+        raise _summary(title, again, failed, total)
+    return [results[name] for name in names]
 
 
 @contextlib.contextmanager
@@ -115,6 +131,7 @@ def _engine(workers):
 def _client(workers):
     try:
         from distributed import Client
+        from distributed.comm import get_address_host_port
     except ImportError as error:
         raise ImportError(
             f"workers is {workers!r}, which needs Dask's scheduler; run "
@@ -124,6 +141,7 @@ def _client(workers):
         yield workers
     elif isinstance(workers, str):
         try:
+            get_address_host_port(workers)  # a bad one would hang the client
             client = Client(workers, timeout=10, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ConnectionError(
@@ -138,20 +156,20 @@ def _client(workers):
         )
 
 
-def _warn(cell, point, outcome):
-    warnings.warn(
-        f"{label(cell)} failed at {point} ({outcome['error']}); it is run "
-        "once more after the others",
-        RuntimeWarning,
-        stacklevel=3,
-    )
+def _warn(cell, points, failed):
+    for name, outcome in failed.items():
+        warnings.warn(
+            f"{label(cell)} failed at {points[name]} ({outcome['error']}); "
+            "it is run once more",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
-def _summary(cell, points, failures, total):
-    lines = [f"{len(points)} of {total} cells of {label(cell)} failed twice:"]
-    pairs = []
-    for name, point in points.items():
-        lines.append(f"  {point}: {failures[name]['error']}")
-        pairs.append((point, failures[name]["trace"]))
+def _summary(title, points, failed, total):
+    lines = [f"{len(failed)} of {total} cells of {title} failed twice:"]
+    for name, outcome in failed.items():
+        lines.append(f"  {points[name]}: {outcome['error']}")
+    pairs = [(points[name], failed[name]["trace"]) for name in failed]
     lines.append("The results of all others are stored.  The first traceback:")
     return SweepFailed("\n".join([*lines, pairs[0][1]]), pairs)
