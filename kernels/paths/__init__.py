@@ -1,13 +1,29 @@
-"""Paths between parameters: straight, and as the papers build them."""
+"""Paths between parameters: straight, and as the papers build them.
 
+Every construction returns a :class:`Path` of exactly the stated number of
+segments, whatever the subsets: a step that has nothing to move for the
+subsets at hand is a segment of length zero.
+"""
+
+from kernels.paths.dropout import lemma1, lemma2, theorem1
+from kernels.paths.features import theorem41
+from kernels.paths.noise import theorem2, theorem3
 from kernels.paths.path import KINDS, Knots, Path, straight
 from kernels.paths.structure import TOLERANCE, segment_kind
+from kernels.paths.two_layer import two_layer
 
 __all__ = [
     "KINDS",
     "TOLERANCE",
     "Knots",
     "Path",
+    "lemma1",
+    "lemma2",
     "segment_kind",
     "straight",
+    "theorem1",
+    "theorem2",
+    "theorem3",
+    "theorem41",
+    "two_layer",
 ]

@@ -45,7 +45,7 @@ def segment_kind(theta: Parameters, other: Parameters) -> str:
         for pair, twin in zip(theta[:-1], other[:-1]):
             below = _Rows(pair, twin, below).classes()
         output = _Rows(theta[-1], other[-1], below)
-        if bool(output.varies.any()):
+        if bool(output.reads.any()):
             return "general"
         return "constant" if bool(output.fixed.all()) else "affine"
 
@@ -75,8 +75,9 @@ class _Below:
 class _Rows:
     """What is known of each effective row of one layer.
 
-    ``fixed``, ``varies``, ``zero`` as in the module's words; ``key`` projects
-    the row at both ends on a random direction: equal rows, equal keys.
+    ``fixed``: the same at both ends; ``reads``: reads what varies; ``zero``:
+    zero at both ends; ``key``: the row projected on a random direction, so
+    that equal rows have equal keys; ``size``: the largest entry.
     """
 
     def __init__(self, pair, twin, below):
@@ -90,7 +91,7 @@ class _Rows:
             self._look(slice(start, start + self.step))
             for start in range(0, max(rows, 1), self.step)
         ]
-        self.fixed, self.varies, self.zero, self.size, self.key = map(
+        self.fixed, self.reads, self.zero, self.size, self.key = map(
             torch.cat, zip(*known)
         )
 
@@ -109,12 +110,12 @@ class _Rows:
         start, end = ends[0], ends[-1]
         size = torch.maximum(start.abs(), end.abs())
         fixed = (start - end).abs().amax(1) <= self.tolerance
-        varies = ~fixed
+        reads = torch.zeros_like(fixed)
         if bool(self.below.varies.any()):
             classes = len(self.below.varies)
             read = size[:, :-1].reshape(len(size), classes, -1)
             read = read[:, self.below.varies].flatten(1) > self.tolerance
-            varies = varies | read.any(1)
+            reads = read.any(1)
         ray = torch.rand(
             start.shape[1],
             generator=torch.Generator().manual_seed(start.shape[1]),
@@ -122,7 +123,7 @@ class _Rows:
         ).to(start.device)
         key = start @ ray + 0.5 * (end @ ray)
         size = size.amax(1)
-        return fixed, varies, size <= self.tolerance, size, key
+        return fixed, reads, size <= self.tolerance, size, key
 
     def classes(self):
         """Put units with equal rows in one class, leave out the zero ones."""
@@ -133,10 +134,10 @@ class _Rows:
         opens[1:] = ~equal
         first, more = order[opens], order[~opens]
         label = (torch.cumsum(opens, 0) - 1)[~opens]
-        varies = self.varies[first]
-        if len(first) == len(self.zero):
-            return _Below(len(first), None, None, None, self.varies)
-        return _Below(len(self.zero), first, more, label, varies)
+        varies = ~self.fixed | self.reads
+        if len(first) == len(varies):
+            return _Below(len(first), None, None, None, varies)
+        return _Below(len(varies), first, more, label, varies[first])
 
     def _equal(self, units, others):
         """Which pairs of units have equal effective rows at both ends."""
