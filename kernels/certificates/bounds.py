@@ -1,0 +1,153 @@
+"""Bounds on a general segment: every activation is a chord plus a remainder.
+
+On an interval between two parameters, with s in [0, 1] along it, each
+activation is written h(s) = (1 - s) h(0) + s h(1) + e(s) with its exact
+values at the ends and a box lo <= e(s) <= hi; lo <= 0 <= hi, for e vanishes
+at both ends.  The box is carried through the layers:
+
+* linear: the chord's own product contributes (s² - s) ΔW Δh, between -1/4 and
+  0 times ΔW Δh; the box passes through W⁺ and W⁻, and as |W(s)| is convex in
+  s the worst of both ends bounds it;
+* ReLU: above, φ(chord + hi) minus the chord of φ is convex in s, so the worse
+  end counts; below, φ(chord + lo) minus the chord of φ is least at an end or
+  where chord + lo vanishes;
+* max-pool: above as ReLU; below, the best over the window of the worse end;
+* average pooling is linear and monotone.
+
+The box shrinks as the square of the interval's length.  A loss that is convex
+in the outputs, taken at chord plus the worst corner of the box, is convex in
+s: the worse end bounds it on the whole interval.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kernels.losses import labels
+from kernels.networks import Network, Parameters
+
+
+def boxes(
+    network: Network, points: list[Parameters], x: Tensor
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Outputs at both ends, lo and hi, for each interval between ``points``.
+
+    ``points``: parameters t_0, …, t_K of one segment, in order; ``x`` (n,
+    …).  Returns K tuples of four tensors (n, outputs).  Cost: about six
+    forward passes an interval and one a point; the activations of one layer
+    at all points are held at once.
+    """
+    h = [network.features(points[0], x, 0)] * len(points)
+    box = [(torch.zeros_like(h[0]),) * 2] * (len(points) - 1)
+    for i in range(1, network.depth + 1):
+        layer = [theta[i - 1] for theta in points]
+        z = [network.linear(i, w, a, b) for (w, b), a in zip(layer, h)]
+        box = [
+            _linear(network, i, layer[k : k + 2], h[k : k + 2], z[k], box[k])
+            for k in range(len(box))
+        ]
+        h = z
+        if i < network.depth:
+            h = [torch.relu(a) for a in z]
+            box = [
+                _relu(z[k : k + 2], h[k : k + 2], box[k])
+                for k in range(len(box))
+            ]
+            for pool in network.layers[i - 1].pools:
+                pooled = [pool(a) for a in h]
+                box = [
+                    _pool(pool, h[k : k + 2], pooled[k : k + 2], box[k])
+                    for k in range(len(box))
+                ]
+                h = pooled
+            if h[0].dim() == 4 and network.layers[i].kernel is None:
+                h = [a.flatten(1) for a in h]
+                box = [(lo.flatten(1), hi.flatten(1)) for lo, hi in box]
+    return [(h[k], h[k + 1], *box[k]) for k in range(len(box))]
+
+
+def corner(lo: Tensor, hi: Tensor, y: Tensor) -> Tensor:
+    """The corner of the box that is worst for the class: (n, outputs)."""
+    if lo.shape[1] == 1:
+        return torch.where(labels(y)[:, None] > 0, lo, hi)
+    own = functional.one_hot(labels(y), lo.shape[1]) > 0
+    return torch.where(own, lo, hi)
+
+
+def box_losses(
+    ends: tuple[Tensor, Tensor],
+    lo: Tensor,
+    hi: Tensor,
+    y: Tensor,
+    loss: str,
+) -> tuple[Tensor, Tensor]:
+    """Each sample's largest loss over the box around the chord, at each end.
+
+    Both (n,), each convex along the interval, so that the larger of their
+    means bounds the mean loss on the interval.
+    """
+    if loss == "cross_entropy":
+        worst = corner(lo, hi, y)
+        return tuple(
+            functional.cross_entropy(z + worst, y, reduction="none")
+            for z in ends
+        )
+    return tuple(
+        torch.maximum((z + lo - y).square(), (z + hi - y).square()).sum(1)
+        for z in ends
+    )
+
+
+def _linear(network, i, ends, h, z, box):
+    (w0, _), (w1, _) = ends
+    lo, hi = box
+    if bool((lo == hi).all()):  # both are zero
+        lo = hi = torch.zeros_like(z)
+    else:
+        centre, radius = (hi + lo) / 2, (hi - lo) / 2
+        los, his = [], []
+        for weight in (w0,) if w0 is w1 else (w0, w1):
+            middle = network.linear(i, weight, centre)
+            spread = network.linear(i, weight.abs(), radius)
+            los.append(middle - spread)
+            his.append(middle + spread)
+        lo, hi = torch.minimum(los[0], los[-1]), torch.maximum(his[0], his[-1])
+    if w0 is not w1 and h[0] is not h[1]:  # (s² - s) ΔW Δh
+        bend = network.linear(i, w1 - w0, h[1] - h[0]) / 4
+        lo, hi = lo - bend.clamp_min(0), hi - bend.clamp_max(0)
+    return lo, hi
+
+
+def _relu(z, h, box):
+    (z0, z1), (h0, h1) = z, h
+    lo, hi = box
+    upper = torch.maximum(torch.relu(z0 + hi) - h0, torch.relu(z1 + hi) - h1)
+    low0, low1 = z0 + lo, z1 + lo
+    lower = torch.minimum(torch.relu(low0) - h0, torch.relu(low1) - h1)
+    crosses = (low0 < 0) != (low1 < 0)
+    s = torch.where(crosses, low0 / (low0 - low1), 0.0)
+    lower = torch.where(
+        crosses, torch.minimum(lower, -torch.lerp(h0, h1, s)), lower
+    )
+    return lower, upper
+
+
+def _pool(pool, h, pooled, box):
+    (h0, h1), (top0, top1) = h, pooled
+    lo, hi = box
+    if pool.kind != "max":
+        return pool(lo), pool(hi)
+    upper = torch.maximum(pool(h0 + hi) - top0, pool(h1 + hi) - top1)
+    # the chord of the maximum, brought back to the window's places
+    size = pool.size
+    rows, cols = (top0.shape[2] * size, top0.shape[3] * size)
+
+    def spread(top):
+        top = top.repeat_interleave(size, 2).repeat_interleave(size, 3)
+        return top[..., :rows, :cols]
+
+    crop = (..., slice(rows), slice(cols))
+    lower = torch.minimum(
+        (h0 + lo)[crop] - spread(top0), (h1 + lo)[crop] - spread(top1)
+    )
+    return pool(lower), upper

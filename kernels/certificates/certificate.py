@@ -1,0 +1,53 @@
+"""What a certificate says."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What is known of one segment.
+
+    ``start``, ``stop``: its place in [0, 1]; ``kind``: "constant", "affine"
+    or "general"; ``upper`` bounds the mean loss on it, ``attained`` is the
+    largest found on it, ``exact``: that is its supremum.  ``error_upper``,
+    ``error_attained``: the same for the 0-1 error.  ``intervals``: how many
+    intervals of it were bounded.  Segments far below the path's largest loss
+    are not refined: their bounds can be loose.
+    """
+
+    start: float
+    stop: float
+    kind: str
+    upper: float
+    attained: float
+    exact: bool
+    error_upper: float
+    error_attained: float
+    intervals: int
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What ``certify`` proved.
+
+    ``attained <= supremum of the mean loss over the path <= upper``.
+    ``exact``: the supremum is ``attained``; ``upper`` then exceeds it by the
+    allowance for rounding alone.  ``complete``: ``upper`` is within the
+    tolerance asked for; False where the budget ended first, and the bounds
+    hold all the same.  ``error_attained <= supremum of the 0-1 error <=
+    error_upper``, equal where ``error_exact``; ties count as errors.
+    ``evaluations``: how many distinct functions were evaluated, each on all
+    samples; ``intervals``: how many intervals of general segments were
+    bounded; ``segments``: the same, segment by segment.
+    """
+
+    upper: float
+    attained: float
+    exact: bool
+    complete: bool
+    error_upper: float
+    error_attained: float
+    error_exact: bool
+    evaluations: int
+    intervals: int
+    segments: tuple[Segment, ...]

@@ -1,0 +1,20 @@
+"""Two global minima that no path of low loss connects (K19, Theorem 4).
+
+The data set of appendix C with its indices corrected, both minima, a search
+for the lowest pass between them and a path over it.  The student has no
+biases: with biases in the hidden layer the barrier vanishes.
+"""
+
+from kernels.counterexample.crossing import Crossing, crossing
+from kernels.counterexample.minima import dataset, minima, network
+from kernels.counterexample.search import Search, lowest_pass
+
+__all__ = [
+    "Crossing",
+    "Search",
+    "crossing",
+    "dataset",
+    "lowest_pass",
+    "minima",
+    "network",
+]

@@ -1,0 +1,91 @@
+"""The two losses and the classification error, sample by sample.
+
+Cross-entropy of class indices, and the square loss ``||z - y||²`` summed over
+outputs, with no factor 1/2.  Both are convex in the outputs z.  Outputs are
+``(..., n, C)``: any number of networks or path points in front.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+LOSSES = ("cross_entropy", "square")
+
+
+def targets(y: Tensor, outputs: int, *, loss: str, like: Tensor) -> Tensor:
+    """Targets in the form that :func:`sample_losses` reads.
+
+    ``y``: integer class indices (n,), which become one-hot vectors for the
+    square loss; or, for the square loss, real targets (n, outputs), or (n,)
+    with one output.  ``like``: a tensor with the dtype and device of the
+    network's outputs.
+
+    Returns int64 (n,) for the cross-entropy, else (n, outputs) in the dtype
+    of ``like``.  Raises ValueError for another loss, shape or class index.
+    """
+    if loss not in LOSSES:
+        raise ValueError(f"loss is {loss!r}; one of {LOSSES} will do")
+    if y.is_floating_point():
+        if loss == "cross_entropy":
+            raise ValueError(
+                f"y has dtype {y.dtype}; the cross-entropy needs integer "
+                "class indices"
+            )
+        real = y[:, None] if y.dim() == 1 else y
+        if real.dim() != 2 or real.shape[1] != outputs:
+            raise ValueError(
+                f"y has shape {tuple(y.shape)}; the network has {outputs} "
+                f"outputs: (n, {outputs}) or, with one output, (n,) will do"
+            )
+        return real.to(dtype=like.dtype, device=like.device)
+    if y.dim() != 1:
+        raise ValueError(
+            f"y has shape {tuple(y.shape)}; class indices are (n,)"
+        )
+    if y.numel() and not 0 <= int(y.min()) <= int(y.max()) < outputs:
+        raise ValueError(
+            f"y has classes {int(y.min())} to {int(y.max())}; the network's "
+            f"{outputs} outputs allow 0 to {outputs - 1}"
+        )
+    y = y.to(dtype=torch.int64, device=like.device)
+    if loss == "cross_entropy":
+        return y
+    return functional.one_hot(y, outputs).to(like.dtype)
+
+
+def sample_losses(z: Tensor, y: Tensor, loss: str) -> Tensor:
+    """Each sample's loss, ``(..., n)``, from outputs z ``(..., n, C)``.
+
+    ``y`` as :func:`targets` returns it.
+    """
+    if loss == "cross_entropy":
+        own = z.gather(-1, y[:, None].expand(*z.shape[:-1], 1)).squeeze(-1)
+        return torch.logsumexp(z, -1) - own
+    return (z - y).square().sum(-1)
+
+
+def sample_errors(z: Tensor, y: Tensor) -> Tensor:
+    """True where a sample is classified wrongly, ``(..., n)``.
+
+    A sample is right where the output of its class (the class index, or the
+    largest target) is strictly the largest: a tie is an error.  With one
+    output, where z and y have the same sign; 0 is no sign.
+    """
+    own_class = labels(y)
+    if z.shape[-1] == 1:
+        return ~(torch.where(own_class > 0, z[..., 0], -z[..., 0]) > 0)
+    own = z.gather(-1, own_class[:, None].expand(*z.shape[:-1], 1))
+    return (z >= own).sum(-1) != 1
+
+
+def labels(y: Tensor) -> Tensor:
+    """The true class (n,); with one real target, 1 where it is positive."""
+    if not y.is_floating_point():
+        return y
+    return (y[:, 0] > 0).long() if y.shape[1] == 1 else y.argmax(1)
+
+
+def mean_loss_and_error(z: Tensor, y: Tensor, loss: str):
+    """Mean loss and error rate over the samples, both ``(...)``."""
+    error = sample_errors(z, y).to(z.dtype).mean(-1)
+    return sample_losses(z, y, loss).mean(-1), error
