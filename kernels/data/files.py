@@ -111,11 +111,11 @@ def read_idx(path, *, axes):
         )
     shape = struct.unpack(f">{axes}I", content[4:header])
     size = header + math.prod(shape)
-    if len(content) != size or shape[0] == 0:
+    if len(content) != size or size == header:
         raise DamagedFile(
             path,
-            found=f"{len(content)} bytes",
-            expected=f"{size}, as its header of shape {shape} says",
+            found=f"{len(content) - header} bytes of data",
+            expected=f"{size - header or 'some'}, of shape {shape}",
         )
     array = np.frombuffer(content, np.uint8, offset=header).reshape(shape)
     return array, sha256(content)
