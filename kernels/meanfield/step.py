@@ -131,11 +131,8 @@ class Step:
 
 
 def _descend(w, above, below, step_size):
-    """w -= step_size * above^T below, along the layout of w's memory."""
-    if w.mT.is_contiguous():
-        w.mT.baddbmm_(below.mT, above, alpha=-step_size)
-    else:
-        w.baddbmm_(above.mT, below, alpha=-step_size)
+    """w -= step_size * above^T below, written along the transposed memory."""
+    w.mT.baddbmm_(below.mT, above, alpha=-step_size)
 
 
 def sgd_step(

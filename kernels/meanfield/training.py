@@ -227,13 +227,14 @@ class _Run:
         bad = (~torch.isfinite(new)).nonzero()
         if len(bad):
             k, trial = bad[0].tolist()
-            raise _not_finite(self._checked + k, trial, self._step)
+            k += self._checked
+            raise _not_finite("the loss", k, trial, self._step)
         self._checked = self._done
         for w in self._step.theta if weights else ():
             finite = torch.isfinite(w).flatten(1).all(1)
             if not finite.all():
                 trial = int((~finite).nonzero()[0])
-                raise _not_finite(self._done, trial, self._step)
+                raise _not_finite("a weight", self._done, trial, self._step)
 
     def _save(self, path, settings):
         state = {
@@ -256,9 +257,9 @@ class _Run:
         self._minibatches.restore(state["minibatches"])
 
 
-def _not_finite(k, trial, step):
+def _not_finite(what, k, trial, step):
     return FloatingPointError(
-        f"the loss is not finite at step {k} (trial {trial} of "
+        f"{what} is not finite at step {k} (trial {trial} of "
         f"{step.theta[0].shape[0]}) with step size {step.step_size:g}: try "
         f"step_size={step.step_size / 3:.2g}, a smaller std in the last "
         "layer, or inputs normalised by one mean and one standard deviation "
