@@ -4,11 +4,7 @@ from kernels.networks import Network, Parameters, columns
 from kernels.networks.check import one_of
 from kernels.paths.descend import dropout_descent, dropout_levels, leapfrog
 from kernels.paths.join import meet
-from kernels.paths.kept import (
-    check_ends,
-    kept_levels,
-    scale_levels,
-)
+from kernels.paths.kept import check_ends, kept_levels, scale_levels
 from kernels.paths.parts import Draft, cut
 from kernels.paths.path import Knots, Path
 
@@ -41,10 +37,11 @@ def lemma1(
         Multiplies the outputs of kept units: columns of the next layer, never
         biases.
     style : str
-        ``"paper"``: 5d - 8 segments, every theta_i a knot; ``"figure"``:
-        4d - 6, theta_{d-1} … theta_2 met as functions only, as in K19's
-        Figure 1; ``"short"``: 2d - 3, each theta_{i-1} written into dead
-        units beside theta_i and the output moved over.
+        ``"paper"``: 5d - 8 segments, every theta_i a knot (theta_{d-1-j} is
+        knot 2 + 5j); ``"figure"``: 4d - 6, theta_{d-1} … theta_2 met as
+        functions only, as in K19's Figure 1; ``"short"``: 2d - 3, each
+        theta_{i-1} written into dead units beside theta_i and the output
+        moved over.
 
     Returns
     -------

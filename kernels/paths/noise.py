@@ -36,8 +36,8 @@ def theorem2(
     layer dropped, and a layer without units is of no use: the number of units
     kept is drawn from its binomial law given that it is in 1 … floor(h / 2)
     (0 where h = 1), then the units, uniformly.  That is what resampling until
-    it fits would give.  Units of ``theta_a`` first, layer by layer, from
-    ``generator`` (on the CPU).
+    it fits would give.  ``generator`` draws for ``theta_a`` first, layer by
+    layer.
 
     ``style``: ``"paper"``: 10 segments; ``"short"``: 7.
     """
@@ -121,8 +121,8 @@ def _drop(draft, theta, p, most, generator):
     kept = [None]
     for i, h in enumerate(net.hidden, 1):
         count = _count(h, min(1, most[i]), most[i], p, generator)
-        units = torch.randperm(h, generator=generator)[:count]
-        kept.append(units.sort().values)
+        units = torch.randperm(h, generator=generator, device=generator.device)
+        kept.append(units[:count].sort().values.cpu())
     places = (*kept, None)
     columns_dropped = [
         draft.layer(
@@ -150,5 +150,5 @@ def _count(h, least, most, p, generator):
         + counts * math.log1p(-p)
         + (h - counts) * math.log(p)
     )
-    weights = torch.softmax(logs, 0)
+    weights = torch.softmax(logs, 0).to(generator.device)
     return least + int(torch.multinomial(weights, 1, generator=generator))

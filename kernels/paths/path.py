@@ -78,8 +78,12 @@ class Path:
 
         Layers that do not move along the segment are shared, not copied.
         """
-        if s in (0, 1):
-            return self.knots[segment + s]
+        if not 0 <= s <= 1:
+            raise ValueError(f"s is {s}; a number in [0, 1] will do")
+        if s == 0:
+            return self.knots[segment]
+        if s == 1:
+            return self.knots[segment + 1]
         with torch.no_grad():
             return tuple(
                 (_between(w0, w1, s), _between(b0, b1, s))
@@ -127,18 +131,21 @@ class Knots(Sequence):
         if isinstance(k, slice):
             return Knots(self.recipes[k])
         k = range(len(self))[k]
+        wanted = self.recipes[k]
         made = {
-            id(recipe): pair
+            recipe: pair
             for number, layers in self._recent
             for recipe, pair in zip(self.recipes[number], layers)
+            if recipe in wanted
         }
+        others = [entry for entry in self._recent if entry[0] != k]
+        self._recent = others[-1:]  # let go of the older one first
         with torch.no_grad():
             layers = tuple(
-                made[id(recipe)] if id(recipe) in made else recipe.build()
-                for recipe in self.recipes[k]
+                made[recipe] if recipe in made else recipe.build()
+                for recipe in wanted
             )
-        others = [entry for entry in self._recent if entry[0] != k]
-        self._recent = [*others[-1:], (k, layers)]
+        self._recent.append((k, layers))
         return layers
 
 

@@ -29,7 +29,7 @@ from torch import Tensor
 from kernels.networks import Parameters, columns
 
 TOLERANCE = 1e-13
-_CHUNK = 1 << 22  # effective weights held at once
+_CHUNK = 1 << 20  # effective weights held at once
 
 
 def segment_kind(theta: Parameters, other: Parameters) -> str:
@@ -106,22 +106,21 @@ class _Rows:
             yield torch.cat([sums, last], 1)
 
     def _look(self, rows):
-        ends = list(self.effective(rows))
-        start, end = ends[0], ends[-1]
-        size = torch.maximum(start.abs(), end.abs())
-        fixed = (start - end).abs().amax(1) <= self.tolerance
+        start, *end = self.effective(rows)
+        size = start.abs()
+        fixed = torch.ones(len(start), dtype=bool, device=start.device)
+        ray = _ray(start)
+        key = start @ ray
+        for moved in end:
+            key += 0.5 * (moved @ ray)
+            torch.maximum(size, moved.abs(), out=size)
+            fixed = moved.sub_(start).abs_().amax(1) <= self.tolerance
         reads = torch.zeros_like(fixed)
-        if bool(self.below.varies.any()):
-            classes = len(self.below.varies)
-            read = size[:, :-1].reshape(len(size), classes, -1)
-            read = read[:, self.below.varies].flatten(1) > self.tolerance
+        varies = self.below.varies
+        if bool(varies.any()):
+            read = size[:, :-1].reshape(len(size), len(varies), -1)
+            read = read[:, varies].flatten(1) > self.tolerance
             reads = read.any(1)
-        ray = torch.rand(
-            start.shape[1],
-            generator=torch.Generator().manual_seed(start.shape[1]),
-            dtype=start.dtype,
-        ).to(start.device)
-        key = start @ ray + 0.5 * (end @ ray)
         size = size.amax(1)
         return fixed, reads, size <= self.tolerance, size, key
 
@@ -153,6 +152,13 @@ class _Rows:
                 same &= (left - right).abs().amax(1) <= self.tolerance
             equal[chunk] = same
         return equal
+
+
+def _ray(rows):
+    """A direction for the keys; the same for all chunks of a layer."""
+    generator = torch.Generator().manual_seed(rows.shape[1])
+    ray = torch.rand(rows.shape[1], generator=generator, dtype=rows.dtype)
+    return ray.to(rows.device)
 
 
 def _largest(weight):
