@@ -1,0 +1,122 @@
+"""Permutations of hidden units that bring one network close to another.
+
+Hidden units have no order: a network with its units permuted, rows and the
+columns that they feed together, computes the same function.  Before two
+networks are compared or averaged, their units can therefore be matched.
+"""
+
+import torch
+
+from kernels.networks import Network, Parameters, columns
+from kernels.paths.kept import check_ends, kept_places
+
+
+def match(
+    net: Network,
+    theta_a: Parameters,
+    theta_b: Parameters,
+    *,
+    weights=None,
+    sweeps: int = 100,
+) -> list[torch.Tensor]:
+    """The permutations that bring ``theta_b`` closest to ``theta_a``.
+
+    They minimise the sum over layers of ``weights[i]²`` times the squared
+    distance between layer i of ``theta_a`` and of the permuted ``theta_b``,
+    biases included.  With one hidden layer this is a linear assignment, and
+    what is returned is the minimum over all permutations.  With more it is
+    solved layer by layer, the others held, until nothing changes or
+    ``sweeps`` have been made: a local minimum, no farther than the identity.
+
+    Parameters
+    ----------
+    theta_a, theta_b : parameters of ``net``, fully connected or
+        convolutional, of one dtype and device.
+    weights : a number for each layer, optional
+        How much its entries count; None: all alike.  The neurons (w_i, a_i)
+        of a mean-field network, whose output weights are a_i / N in
+        ``meanfield.as_network``, are compared as such by ``(1, N)``.
+
+    Returns a list with one LongTensor a hidden layer; entry i is the unit of
+    ``theta_b`` that belongs at the place of unit i of ``theta_a``:
+    :func:`permute` puts it there.  Raises ValueError or TypeError for
+    parameters that do not fit, or weights that are not positive.
+
+    Needs SciPy.  Cost: for each layer a product of h² times its fan-in and
+    fan-out operations, and an assignment, of order h³ at worst.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    check_ends(net, theta_a=theta_a, theta_b=theta_b)
+    weights = _checked_weights(net, weights)
+    order = [torch.arange(width) for width in net.hidden]
+    for _ in range(sweeps):
+        before = list(order)
+        for i in range(1, net.depth):
+            moved = permute(net, theta_b, order)
+            gain = _gain(net, theta_a, moved, weights, i)
+            _, best = linear_sum_assignment(gain.cpu().numpy(), True)
+            order[i - 1] = order[i - 1][torch.from_numpy(best)]
+        if net.depth == 2 or all(map(torch.equal, before, order)):
+            break
+    return order
+
+
+def permute(net: Network, theta: Parameters, order) -> Parameters:
+    """The same function, with unit ``order[l - 1][i]`` at place i of layer l.
+
+    ``order``: one permutation of the units a hidden layer.  Rows, biases and
+    the columns that they feed move together; nothing is computed.  Returns
+    new parameters.  Raises ValueError for what is no permutation.
+    """
+    check_ends(net, theta=theta)
+    # checks indices and that none is repeated
+    places = kept_places(net, order, "order")[1:-1]
+    for i, (found, width) in enumerate(zip(places, net.hidden), 1):
+        if len(found) != width:
+            raise ValueError(
+                f"order, hidden layer {i}, has {len(found)} units; the layer "
+                f"has {width}"
+            )
+    order = [None, *(torch.as_tensor(units).long() for units in order), None]
+    result = []
+    for (weight, bias), below, own, units in zip(
+        theta, order, order[1:], net.widths
+    ):
+        shape = weight.shape
+        if below is not None:
+            weight = columns(weight, units)[:, below.to(weight.device)]
+        if own is not None:
+            own = own.to(weight.device)
+            weight, bias = weight[own], None if bias is None else bias[own]
+        result.append((weight.reshape(shape), bias))
+    return tuple(result)
+
+
+def _gain(net, theta_a, theta_b, weights, i):
+    """(h_i, h_i): inner products of the units of layer i, float64."""
+    gain = 0
+    for (weight, bias), (other, twin), below, count in (
+        (theta_a[i - 1], theta_b[i - 1], None, weights[i - 1]),
+        (theta_a[i], theta_b[i], net.widths[i], weights[i]),
+    ):
+        units, others = (
+            (w if below is None else columns(w, below).transpose(0, 1))
+            .flatten(1)
+            .double()
+            for w in (weight, other)
+        )
+        gain = gain + count**2 * (units @ others.T)
+        if below is None and bias is not None:
+            gain += count**2 * torch.outer(bias, twin).double()
+    return gain
+
+
+def _checked_weights(net, weights):
+    weights = [1.0] * net.depth if weights is None else list(weights)
+    if len(weights) != net.depth or not all(w > 0 for w in weights):
+        raise ValueError(
+            f"weights is {weights}; a positive number for each of the "
+            f"{net.depth} layers will do"
+        )
+    return weights
