@@ -46,7 +46,9 @@ def _seeds(generators):
 
 def _checksum(values):
     """The sum of the bit patterns: exact, whatever the order of summation."""
-    bits = {4: torch.int32, 8: torch.int64}[values.element_size()]
+    bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[
+        values.element_size()
+    ]
     return int(values.view(bits).sum())
 
 

@@ -119,11 +119,12 @@ class Step:
         for layer in reversed(range(last)):
             w, grad = self.theta[layer + 1], self._back[layer]
             h, _, backward = self._act[layer]
-            if layer > 0 or self._train_ends:
+            needed = layer > 0 or self._train_ends  # is layer's own W trained
+            if needed:
                 grad.baddbmm_(above, w, beta=0, alpha=scale)
             if layer + 1 < last or self._train_ends:
                 _descend(w, above, h, self.step_size)
-            if layer > 0 or self._train_ends:
+            if needed:
                 backward(grad)
             above, scale = grad, 1 / self._widths[layer]
         if self._train_ends:
