@@ -3,6 +3,7 @@
 import torch
 
 from kernels.meanfield import losses, model
+from kernels.minibatches import Shuffled, seeds
 
 
 def source(data, *, batch, generator, theta, loss):
@@ -40,75 +41,6 @@ def _generators(generator, trials):
     return generators
 
 
-def _seeds(generators):
-    return [g.initial_seed() for g in generators]
-
-
-def _checksum(values):
-    """The sum of the bit patterns: exact, whatever the order of summation."""
-    bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[
-        values.element_size()
-    ]
-    return int(values.view(bits).sum())
-
-
-class Shuffled:
-    """Epochs over a set, each in a new random order.
-
-    One generator: every trial sees the same minibatches, x (batch, d).  One
-    per trial: each has its own order, x (R, batch, d).  Samples that do not
-    fill a last minibatch are left out of that epoch.
-    """
-
-    def __init__(self, x, y, batch, generators):
-        self._x, self._y, self._batch = x, y, batch
-        self._generators = generators
-        self.per_epoch = len(x) // batch
-        self.label = [_checksum(x), _checksum(y), _seeds(generators)]
-        self._position = self.per_epoch  # draw an order at the first call
-        orders = len(generators)
-        self._order = torch.empty((orders, len(x)), dtype=torch.int64)
-        self._here = self._order.to(x.device)
-        self._index = self._here.new_empty((orders, batch))
-        self._xs = x.new_empty((orders * batch, *x.shape[1:]))
-        self._ys = y.new_empty((orders * batch, *y.shape[1:]))
-
-    def next(self):
-        """The next minibatch (x, y): buffers that the next call overwrites."""
-        if self._position == self.per_epoch:
-            for order, generator in zip(self._order, self._generators):
-                torch.randperm(len(order), generator=generator, out=order)
-            self._here.copy_(self._order)
-            self._position = 0
-        start = self._position * self._batch
-        self._position += 1
-        self._index.copy_(self._here[:, start : start + self._batch])
-        rows = self._index.view(-1)
-        torch.index_select(self._x, 0, rows, out=self._xs)
-        torch.index_select(self._y, 0, rows, out=self._ys)
-        if len(self._order) == 1:
-            return self._xs, self._ys
-        split = self._index.shape
-        return self._xs.unflatten(0, split), self._ys.unflatten(0, split)
-
-    @property
-    def state(self):
-        """What `restore` needs to go on from here."""
-        return {
-            "order": self._order.clone(),
-            "position": self._position,
-            "generators": [g.get_state() for g in self._generators],
-        }
-
-    def restore(self, state):
-        """Goes back to a `state`."""
-        self._order.copy_(state["order"])
-        self._here.copy_(self._order)
-        self._position = state["position"]
-        for generator, saved in zip(self._generators, state["generators"]):
-            generator.set_state(saved)
-
-
 class Stream:
     """Fresh samples at every step, S20's one-pass model."""
 
@@ -123,7 +55,7 @@ class Stream:
             if isinstance(generator, torch.Generator)
             else list(generator)
         )
-        self.label = ["stream", _seeds(self._generators)]
+        self.label = ["stream", seeds(self._generators)]
 
     def next(self):
         """The next minibatch (x, y)."""

@@ -8,11 +8,9 @@ import torch
 
 from kernels import device
 from kernels.meanfield import batches, model
-from kernels.meanfield import checkpoint as files
+from kernels.meanfield.evaluation import Evaluation
 from kernels.meanfield.step import Step
-from kernels.progress import progress
-
-_LOOK = 50  # steps between looks at the losses and at the progress bar
+from kernels.runs import Run, count_steps, snapshot_steps
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,13 @@ def train(
         theta=theta,
         loss=loss,
     )
-    total = stretch * _steps(epochs, steps, minibatches.per_epoch)
-    moments = _moments(snapshots, total)
-    run = _Run(step, minibatches, moments, total, measure)
+    total = stretch * count_steps(epochs, steps, minibatches.per_epoch)
+    moments = snapshot_steps(snapshots, total)
+    run = Run(
+        _Job(step, minibatches, measure or _copy),
+        moments=moments,
+        losses=theta[0].new_empty((total, trials)),
+    )
     settings = {
         "sizes": list(sizes),
         "trials": trials,
@@ -115,7 +117,13 @@ def train(
         "data": minibatches.label,
     }
     with device.threads(threads) if threads else nullcontext():
-        run.go(settings, checkpoint, checkpoint_every, desc)
+        run.go(
+            settings,
+            checkpoint,
+            checkpoint_every,
+            desc,
+            allowed=[Evaluation],
+        )
     return Training(
         theta=theta,
         step_size=alpha,
@@ -140,128 +148,55 @@ def _scheduled(schedule, step_size, sizes):
     return step_size / width, width
 
 
-def _steps(epochs, steps, per_epoch):
-    if (epochs is None) == (steps is None):
-        raise ValueError(
-            f"give epochs or steps, not both: epochs={epochs}, steps={steps}"
-        )
-    if epochs is not None and per_epoch is None:
-        raise ValueError("a stream has no epochs: give steps instead")
-    total = steps if epochs is None else round(epochs * per_epoch)
-    if total < 1 or total != int(total):
-        raise ValueError(f"the run must have at least one step, got {total}")
-    return int(total)
-
-
-def _moments(snapshots, total):
-    """Snapshot moments as sorted step numbers."""
-    moments = []
-    for moment in snapshots:
-        k = round(moment * total) if moment <= 1 else moment
-        if not 0 <= k <= total or k != int(k):
-            raise ValueError(
-                f"snapshots must be fractions in [0, 1] or whole numbers of "
-                f"steps up to {total}, got {moment}"
-            )
-        moments.append(int(k))
-    return sorted(set(moments))
-
-
 def _copy(theta):
     return tuple(w.clone() for w in theta)
 
 
-class _Run:
-    """The state of a run, and its loop."""
+class _Job:
+    """What a `Run` of mean-field networks does, step by step."""
 
-    def __init__(self, step, minibatches, moments, total, measure):
+    over = False
+
+    def __init__(self, step, minibatches, measure):
         self._step, self._minibatches = step, minibatches
-        self._moments, self._total = moments, total
-        self._measure = measure or _copy
-        self.values = []
-        theta = step.theta
-        self.losses = theta[0].new_empty((total, theta[0].shape[0]))
-        self._done = self._checked = self._saved = 0
+        self._measure = measure
 
-    def go(self, settings, path, every, desc):
-        state = files.load(path, settings) if path else None
-        if state:
-            self._restore(state)
-        with progress(total=self._total, desc=desc, unit="step") as bar:
-            bar.update(self._done)
-            while True:
-                here = self._measured()
-                finished = self._done == self._total
-                late = self._done - self._saved >= every
-                if path and (here or finished or late):
-                    self._save(path, settings)
-                if finished:
-                    break
-                self._advance(bar)
+    def step(self):
+        return self._step(*self._minibatches.next())
 
-    def _measured(self):
-        """Takes the snapshot that is due here, if any; says whether."""
-        here = self._done == self._due()
-        if here:
-            self.values.append(self._measure(self._step.theta))
-        return here
+    def measure(self):
+        return self._measure(self._step.theta)
 
-    def _due(self):
-        """The step number of the next snapshot, None after the last."""
-        taken = len(self.values)
-        return self._moments[taken] if taken < len(self._moments) else None
-
-    def _advance(self, bar):
-        """Steps until the next snapshot, or until it is time to look."""
-        start, goal = self._done, self._due() or self._total
-        stop = min(goal, start + _LOOK)
-        for k in range(start, stop):
-            self.losses[k] = self._step(*self._minibatches.next())
-        bar.update(stop - start)
-        self._done = stop
-        self._check(weights=stop == goal)
-
-    def _check(self, *, weights=False):
-        """Raises where a loss since the last check is not finite."""
-        new = self.losses[self._checked : self._done]
-        bad = (~torch.isfinite(new)).nonzero()
+    def check(self, start, losses, weights):
+        bad = (~torch.isfinite(losses)).nonzero()
         if len(bad):
             k, trial = bad[0].tolist()
-            k += self._checked
-            raise _not_finite("the loss", k, trial, self._step)
-        self._checked = self._done
+            raise self._not_finite("the loss", start + k, trial)
         for w in self._step.theta if weights else ():
             finite = torch.isfinite(w).flatten(1).all(1)
             if not finite.all():
                 trial = int((~finite).nonzero()[0])
-                raise _not_finite("a weight", self._done, trial, self._step)
+                k = start + len(losses)
+                raise self._not_finite("a weight", k, trial)
 
-    def _save(self, path, settings):
-        state = {
-            "settings": settings,
+    def _not_finite(self, what, k, trial):
+        step = self._step
+        return FloatingPointError(
+            f"{what} is not finite at step {k} (trial {trial} of "
+            f"{step.theta[0].shape[0]}) with step size {step.step_size:g}: "
+            f"try step_size={step.step_size / 3:.2g}, a smaller std in the "
+            "last layer, or inputs normalised by one mean and one standard "
+            "deviation for all features"
+        )
+
+    @property
+    def state(self):
+        return {
             "theta": list(self._step.theta),
-            "done": self._done,
-            "values": self.values,
-            "losses": self.losses[: self._done].clone(),
             "minibatches": self._minibatches.state,
         }
-        files.save(path, state)
-        self._saved = self._done
 
-    def _restore(self, state):
+    def restore(self, state):
         for w, saved in zip(self._step.theta, state["theta"]):
             w.copy_(saved)
-        self._done = self._checked = self._saved = state["done"]
-        self.values = state["values"]
-        self.losses[: self._done] = state["losses"]
         self._minibatches.restore(state["minibatches"])
-
-
-def _not_finite(what, k, trial, step):
-    return FloatingPointError(
-        f"{what} is not finite at step {k} (trial {trial} of "
-        f"{step.theta[0].shape[0]}) with step size {step.step_size:g}: try "
-        f"step_size={step.step_size / 3:.2g}, a smaller std in the last "
-        "layer, or inputs normalised by one mean and one standard deviation "
-        "for all features"
-    )

@@ -1,12 +1,10 @@
-"""A training run on disk: written whole or not at all, read without pickles
-of anything but tensors, plain containers and `Evaluation`."""
+"""A run's state on disk: written whole or not at all, read without pickles
+of anything but tensors, plain containers and the classes that are allowed."""
 
 import os
 from pathlib import Path
 
 import torch
-
-from kernels.meanfield.evaluation import Evaluation
 
 
 def save(path, state):
@@ -21,8 +19,12 @@ def save(path, state):
         temporary.unlink(missing_ok=True)
 
 
-def load(path, settings):
-    """The state saved at `path`, None where there is no such file.
+def load(path, settings, *, allowed=()):
+    """The state saved at `path`, on the CPU; None where there is no file.
+
+    Arguments: `settings` a dict that must equal the state's own, saved as
+    `state["settings"]`; `allowed` classes, beside tensors and plain
+    containers, that the file may hold.
 
     Raises ValueError where the file is no checkpoint, or belongs to a run
     with other `settings`.
@@ -31,13 +33,13 @@ def load(path, settings):
     if not path.exists():
         return None
     try:
-        with torch.serialization.safe_globals([Evaluation]):
+        with torch.serialization.safe_globals(list(allowed)):
             state = torch.load(path, weights_only=True, map_location="cpu")
         saved = state["settings"]
     except Exception as error:
         raise ValueError(
-            f"{path} is no checkpoint of a mean-field run ({error}): delete "
-            "it or name another file"
+            f"{path} is no checkpoint of a run ({error}): delete it or name "
+            "another file"
         ) from error
     differing = [
         f"{name} was {saved.get(name)!r} and is now {value!r}"
