@@ -151,7 +151,6 @@ def batched_inputs(theta, x):
     return x.expand(trials, *x.shape) if x.ndim == 2 else x
 
 
-@torch.no_grad()
 def forward(theta, x, activation=torch.relu):
     """The networks' outputs, S20 (3.1) and (1.1).
 
@@ -160,6 +159,7 @@ def forward(theta, x, activation=torch.relu):
 
     Returns (R, n, C).  Each sum over N neurons carries its 1/N, with N the
     width of `theta` itself: after `drop` it is the number of kept neurons.
+    Autograd goes through it where `theta` or `x` require gradients.
 
     Cost: 2 n (d N + N C) operations a trial, 2 n N^2 more a middle layer.
     """

@@ -122,6 +122,15 @@ def test_forward_is_the_papers_sum(sizes, trials, shared):
         np.testing.assert_allclose(z[trial], expected, atol=1e-12)
 
 
+def test_forward_can_be_differentiated():
+    theta = [w.requires_grad_() for w in weights((3, 4, 2))]
+    x = torch.ones((5, 3), dtype=torch.float64)
+    meanfield.forward(theta, x).sum().backward()
+    h = (x @ theta[0].detach().mT).relu()  # (trials, n, N)
+    expected = h.sum(1, keepdim=True).expand(2, 2, 4) / 4
+    torch.testing.assert_close(theta[1].grad, expected)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_drop_keeps_the_sum_over_a_scaled_by_its_size(data):
