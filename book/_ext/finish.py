@@ -1,10 +1,10 @@
 """The last touches to the site: no network, no dead weight, no traps.
 
 Sphinx points its pages at a MathJax on the web. The wheel
-sphinx-mathjax-offline holds MathJax; the one file that draws formulas as
-SVG, without fonts beside it, is copied into ``_static`` and the pages are
-pointed there. What the theme and the extensions write is put right where
-the book needs it otherwise; each change below says why.
+sphinx-mathjax-offline holds MathJax; its parts that read TeX and draw SVG
+(no fonts, no menu: 1.7 MB a page) are copied into ``_static`` and the pages
+are pointed there. What the theme and the extensions write is put right
+where the book needs it otherwise; each change below says why.
 """
 
 import importlib.util
@@ -12,7 +12,10 @@ import re
 import shutil
 from pathlib import Path
 
-BUNDLE = "tex-svg-full.js"
+LOADED = ["core", "input/tex", "output/svg", "a11y/assistive-mml"]
+BESIDE = ["startup", "output/svg/fonts/tex"]  # loaded by those
+ON_DEMAND = "input/tex/extensions"  # \boldsymbol, \cancel
+UNUSED = ["_static/scripts/fontawesome.js*", "_static/*-macros.html"]
 CHANGES = [
     # 1.5 MB of script for a dozen icons, which _static/book.css draws
     (r"<script[^>]*fontawesome\.js[^>]*></script>", ""),
@@ -38,19 +41,30 @@ CHANGES = [
 ]
 
 
-def bundle() -> Path:
-    """The MathJax bundle among the installed packages."""
+def mathjax() -> Path:
+    """The folder of MathJax among the installed packages."""
     spec = importlib.util.find_spec("sphinx-mathjax-offline")
     if spec is None:
         raise ModuleNotFoundError(
             "MathJax is missing: pip install -r requirements.txt"
         )
-    return Path(spec.origin).parent / "static" / "mathjax" / BUNDLE
+    return Path(spec.origin).parent / "static" / "mathjax"
 
 
 def point(app, config):
     """Make our copy the script that pages with maths load."""
-    config.mathjax_path = BUNDLE
+    config.mathjax_path = "mathjax/startup.js"
+    options = config.mathjax3_config
+    options["loader"] = {"load": [*LOADED, "[tex]/mathtools"]}
+    options.setdefault("tex", {})["packages"] = {"[+]": ["mathtools"]}
+
+
+def copy(source: Path, to: Path):
+    """Copy the parts of MathJax that pages use."""
+    for part in (f"{name}.js" for name in LOADED + BESIDE):
+        (to / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / part, to / part)
+    shutil.copytree(source / ON_DEMAND, to / ON_DEMAND, dirs_exist_ok=True)
 
 
 def finish(app, exception):
@@ -58,14 +72,15 @@ def finish(app, exception):
     if exception is not None or app.builder.name != "html":
         return
     out = Path(app.outdir)
-    shutil.copy(bundle(), out / "_static")
+    copy(mathjax(), out / "_static" / "mathjax")
     for page in out.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         for pattern, replacement in CHANGES:
             text = re.sub(pattern, replacement, text)
         page.write_text(text, encoding="utf-8")
-    for unused in out.glob("_static/scripts/fontawesome.js*"):
-        unused.unlink()
+    for unused in UNUSED:
+        for file in out.glob(unused):
+            file.unlink()
 
 
 def setup(app):

@@ -38,6 +38,7 @@ SETTLED = """(async () => {
   await document.fonts.ready;
   await Promise.all([...document.images].map(i => i.decode().catch(() => 0)));
   await new Promise(r => requestAnimationFrame(() => setTimeout(r, 0)));
+  return !document.querySelector("meta[http-equiv=Refresh i]");
 })()"""
 
 
@@ -165,7 +166,8 @@ class Page:
         self.browser = browser
         self.scale = scale
         self.requests: list[str] = []
-        self.complaints: list[str] = []
+        self.complaints: list[str] = []  # failed loads, script errors
+        self._asked: dict[str, str] = {}
         context = browser.call("Target.createBrowserContext")
         self._context = context["browserContextId"]
         target = browser.call(
@@ -203,10 +205,11 @@ class Page:
             mobile=False,
         )
 
-    def prefer(self, scheme: str):
-        """Take the reader's colour preference: 'light' or 'dark'."""
+    def prefer(self, scheme: str, *, media: str = "screen"):
+        """Take the reader's preference: 'light' or 'dark'; or print."""
         self.call(
             "Emulation.setEmulatedMedia",
+            media=media,
             features=[
                 {"name": "prefers-color-scheme", "value": scheme},
                 {"name": "prefers-reduced-motion", "value": "reduce"},
@@ -219,8 +222,10 @@ class Page:
         self.call("Page.navigate", url=url)
         self.browser.wait(self._session, "Page.loadEventFired")
         try:
-            self.evaluate(SETTLED)
-        except BrowserError:  # the page sent us on to another
+            stays = self.evaluate(SETTLED)
+        except BrowserError:  # it has gone on to another already
+            stays = False
+        if not stays:
             self.browser.wait(self._session, "Page.loadEventFired")
             self.evaluate(SETTLED)
         return self
@@ -239,15 +244,21 @@ class Page:
         return reply["result"].get("value")
 
     def until(self, expression: str, *, seconds: float = 15.0):
-        """Wait until the expression is true, and return its value."""
+        """Wait until the expression is true, and return its value.
+
+        The page may be replaced by another one meanwhile.
+        """
         deadline = time.monotonic() + seconds
-        while not (value := self.evaluate(expression)):
+        while True:
+            try:
+                if value := self.evaluate(expression):
+                    return value
+                fault = "still false"
+            except BrowserError as error:
+                fault = str(error)
             if time.monotonic() > deadline:
-                raise BrowserError(
-                    f"still false after {seconds} s: {expression}"
-                )
+                raise BrowserError(f"{fault} in {seconds} s: {expression}")
             time.sleep(0.05)
-        return value
 
     def screenshot(self, path: Path, *, full: bool = False):
         """Write a PNG of the window, or of a window as tall as the page."""
@@ -255,8 +266,11 @@ class Page:
             tall = self.evaluate("document.documentElement.scrollHeight")
             self.resize(self.width, min(tall, 16000))
             self.evaluate(SETTLED)
-        shot = self.call("Page.captureScreenshot")
-        Path(path).write_bytes(base64.b64decode(shot["data"]))
+        Path(path).write_bytes(self.picture())
+
+    def picture(self) -> bytes:
+        """A PNG of the window."""
+        return base64.b64decode(self.call("Page.captureScreenshot")["data"])
 
     def pdf(self, path: Path):
         """Print the page to a PDF file."""
@@ -267,6 +281,11 @@ class Page:
         take = self.browser.take
         for event in take(self._session, "Network.requestWillBeSent"):
             self.requests.append(event["request"]["url"])
+            self._asked[event["requestId"]] = event["request"]["url"]
+        for event in take(self._session, "Network.loadingFailed"):
+            url = self._asked.get(event["requestId"], "?")
+            if not event.get("canceled"):
+                self.complaints.append(f"{event['errorText']}: {url}")
         for event in take(self._session, "Runtime.exceptionThrown"):
             details = event["exceptionDetails"]
             self.complaints.append(
