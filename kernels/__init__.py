@@ -9,5 +9,10 @@ Every module imports with torch and numpy alone. The rooms:
 ``dropout``        dropout networks and dropout stability
 ``counterexample`` two global minima that are not connected
 ``meanfield``      mean-field networks and their SGD
-``data``, ``device``, ``progress``, ``sweep``  what all of them share
+``training``       SGD for networks, resumable
+``noise``          noise stability: cushions, contraction, smoothness
+``alignment``      matching hidden units by permutation
+``data``, ``device``, ``sweep``  datasets, machines, grids of runs
+``progress``, ``sources``, ``runs``, ``checkpoint``, ``minibatches``,
+``losses``         what the others share
 """
