@@ -1,0 +1,25 @@
+"""Training and evaluating a `Network`: what K19 and N21 trained.
+
+``train``      SGD with momentum, weight decay, schedules, unit-wise dropout
+``evaluate``   loss and error on a set, with dropout on or off
+``StepDecay``, ``InverseTime``    schedules of the step size
+``CropFlip``   random crops and mirror images, off unless asked for
+"""
+
+from kernels.training.augmentation import CropFlip
+from kernels.training.dropout import forward
+from kernels.training.evaluation import block_size, evaluate
+from kernels.training.schedules import InverseTime, StepDecay
+from kernels.training.sgd import Snapshot, Training, train
+
+__all__ = [
+    "CropFlip",
+    "InverseTime",
+    "Snapshot",
+    "StepDecay",
+    "Training",
+    "block_size",
+    "evaluate",
+    "forward",
+    "train",
+]

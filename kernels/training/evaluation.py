@@ -1,0 +1,67 @@
+"""Mean loss and error of one network on a set."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from kernels import losses
+from kernels.networks import Network, Parameters
+from kernels.training import dropout as drop
+
+_HELD = 1 << 22  # numbers of one layer's activations held at once
+_HELD_CUDA = 1 << 27
+
+
+@torch.no_grad()
+def evaluate(
+    net: Network,
+    theta: Parameters,
+    x: Tensor,
+    y: Tensor,
+    *,
+    loss: str = "cross_entropy",
+    dropout: float | Sequence[float] = 0.0,
+    generator: torch.Generator | None = None,
+    block: int | None = None,
+) -> tuple[float, float]:
+    """Mean loss and error rate on a set, computed in blocks of samples.
+
+    ``x`` (n, features) or (n, C, H, W); ``y`` class indices (n,) or, for the
+    square loss, real targets, as in ``kernels.losses``.  ``dropout``, one
+    rate or one a hidden layer, leaves dropout on as in training, one draw a
+    sample from ``generator`` (which is then needed).  ``block``: samples at
+    once; None: as many as hold about four million activations of a layer.
+
+    Returns (loss, error), sums taken in float64.
+    """
+    net.check(theta, values=False)
+    rates = drop.rates(net, dropout)
+    if any(rates) and generator is None:
+        raise ValueError(f"dropout is {dropout}; that needs a generator")
+    h = net.features(theta, x, 0)
+    y = losses.targets(y, net.widths[-1], loss=loss, like=h)
+    if len(h) != len(y) or len(h) == 0:
+        raise ValueError(
+            f"x has {len(h)} samples and y has {len(y)}; as many, and at "
+            "least one, will do"
+        )
+    block = block or block_size(net, h)
+    tally = torch.zeros(2, dtype=torch.float64, device=h.device)
+    for hs, ys in zip(h.split(block), y.split(block)):
+        z = drop.forward(net, theta, hs, rates, generator)
+        tally[0] += losses.sample_losses(z, ys, loss).double().sum()
+        tally[1] += losses.sample_errors(z, ys).sum()
+    mean_loss, error = (tally / len(h)).tolist()
+    return mean_loss, error
+
+
+def block_size(net: Network, x: Tensor, copies: int = 1) -> int:
+    """Samples at a time, so that their activations fit the cache or device.
+
+    ``copies``: how many times the widest layer is held.
+    """
+    widest = max(math.prod(shape) for shape in net.shapes)
+    held = _HELD_CUDA if x.is_cuda else _HELD
+    return max(1, held // (widest * copies))

@@ -1,0 +1,236 @@
+"""What a run of SGD does, step by step, and what a checkpoint holds of it."""
+
+import contextlib
+import math
+
+import torch
+from torch.nn import functional
+
+from kernels import losses
+from kernels.minibatches import Shuffled, checksum
+from kernels.networks.check import one_of
+from kernels.training.dropout import forward
+from kernels.training.evaluation import evaluate
+
+
+class Job:
+    """SGD on one network; arguments as for `train`, ``rates`` its dropout.
+
+    ``theta`` are the parameters as they are now, ``label`` what tells this
+    run from others.
+    """
+
+    def __init__(
+        self,
+        net,
+        theta,
+        data,
+        *,
+        step_size,
+        generator,
+        batch,
+        momentum,
+        nesterov,
+        weight_decay,
+        schedule,
+        loss,
+        rates,
+        augment,
+        sampling,
+        stop,
+        measure,
+        mixed_precision,
+    ):
+        _check_numbers(step_size, momentum, nesterov, weight_decay)
+        one_of("sampling", sampling, ("epochs", "independent"))
+        one_of("stop", stop, (None, "separation"))
+        net.check(theta)
+        x, y = _check_data(net, theta, data, batch, loss)
+        leaves = [
+            part.detach().clone().requires_grad_() for part in _parts(theta)
+        ]
+        self._live = _like(theta, leaves)
+        self.theta = _like(theta, [leaf.detach() for leaf in leaves])
+        self._optimizer = torch.optim.SGD(
+            leaves,
+            lr=step_size,
+            momentum=momentum,
+            nesterov=nesterov,
+            weight_decay=weight_decay,
+            fused=True,
+        )
+        self._minibatches = Shuffled(
+            x, y, batch, [generator], afresh=sampling == "independent"
+        )
+        self.per_epoch = self._minibatches.per_epoch
+        self._noise = None
+        if any(rates) or augment is not None:
+            seed = torch.randint(2**63 - 1, (), generator=generator)
+            self._noise = torch.Generator(x.device).manual_seed(int(seed))
+        self._net, self._data, self._rates = net, data, rates
+        self._step_size, self._schedule = step_size, schedule
+        self._loss, self._augment, self._stop = loss, augment, stop
+        self._measure = measure
+        self._precision = _precision(mixed_precision, x)
+        self._done, self.over = 0, False
+        self._wrong = torch.zeros((), dtype=torch.int64, device=x.device)
+        self.label = {
+            "net": repr(net),
+            "start": [checksum(part) for part in _parts(theta)],
+            "dtype": str(x.dtype),
+            "data": self._minibatches.label,
+            "batch": batch,
+            "sampling": sampling,
+            "step_size": step_size,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "weight_decay": weight_decay,
+            "schedule": _name(schedule),
+            "loss": loss,
+            "dropout": list(rates),
+            "augment": _name(augment),
+            "stop": stop,
+            "mixed_precision": mixed_precision,
+        }
+
+    def step(self):
+        """One step; returns the minibatch's loss before it."""
+        x, y = self._minibatches.next()
+        if self._augment is not None:
+            x = self._augment(x, self._noise)
+        with self._precision():
+            z = forward(self._net, self._live, x, self._rates, self._noise)
+            loss = _mean_loss(z, y, self._loss)
+        self._optimizer.zero_grad()
+        loss.backward()
+        if self._schedule is not None:
+            factor = self._schedule(self._done, self.per_epoch)
+            self._optimizer.param_groups[0]["lr"] = self._step_size * factor
+        self._optimizer.step()
+        self._done += 1
+        if self._stop:
+            self._look(z.detach(), y)
+        return loss.detach()
+
+    def _look(self, z, y):
+        """Counts errors; at an epoch's end, whether the set is separated."""
+        self._wrong += losses.sample_errors(z, y).sum()
+        if self._done % self.per_epoch == 0:
+            if any(self._rates) or int(self._wrong) == 0:
+                _, error = evaluate(
+                    self._net, self.theta, *self._data, loss=self._loss
+                )
+                self.over = error == 0
+            self._wrong.zero_()
+
+    def measure(self):
+        return self._measure(self.theta)
+
+    def check(self, start, losses, weights):
+        bad = (~torch.isfinite(losses)).nonzero()
+        if len(bad):
+            raise self._not_finite("the loss", start + int(bad[0]))
+        if weights:
+            for part in _parts(self.theta):
+                if not bool(torch.isfinite(part).all()):
+                    raise self._not_finite("a weight", self._done)
+
+    def _not_finite(self, what, k):
+        return FloatingPointError(
+            f"{what} is not finite at step {k} with step size "
+            f"{self._optimizer.param_groups[0]['lr']:g}: try step_size="
+            f"{self._step_size / 3:.2g}, a smaller initialisation, or inputs "
+            "normalised by one mean and one standard deviation for all "
+            "features"
+        )
+
+    @property
+    def state(self):
+        return {
+            "theta": _parts(self.theta),
+            "optimizer": self._optimizer.state_dict(),
+            "minibatches": self._minibatches.state,
+            "noise": self._noise and self._noise.get_state(),
+            "done": self._done,
+            "wrong": self._wrong,
+            "over": self.over,
+        }
+
+    def restore(self, state):
+        for part, saved in zip(_parts(self.theta), state["theta"]):
+            part.copy_(saved)
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._minibatches.restore(state["minibatches"])
+        if self._noise is not None:
+            self._noise.set_state(state["noise"])
+        self._wrong.copy_(state["wrong"])
+        self._done, self.over = state["done"], state["over"]
+
+
+def _parts(theta):
+    return [part for layer in theta for part in layer if part is not None]
+
+
+def _like(theta, parts):
+    parts = iter(parts)
+    return tuple(
+        tuple(None if part is None else next(parts) for part in layer)
+        for layer in theta
+    )
+
+
+def _mean_loss(z, y, loss):
+    """The mean of `losses.sample_losses`, in fewer operations."""
+    if loss == "cross_entropy":
+        return functional.cross_entropy(z, y)
+    return losses.sample_losses(z, y, loss).mean()
+
+
+def _precision(mixed, x):
+    if not mixed:
+        return contextlib.nullcontext
+    if not x.is_cuda or x.dtype != torch.float32:
+        raise ValueError(
+            f"mixed_precision is on, and x is {x.dtype} on {x.device}; "
+            "float32 on a CUDA device will do"
+        )
+    return lambda: torch.autocast("cuda", dtype=torch.bfloat16)
+
+
+def _name(function):
+    """A name that is the same in every process."""
+    return getattr(function, "__qualname__", repr(function))
+
+
+def _check_numbers(step_size, momentum, nesterov, weight_decay):
+    if not (step_size > 0 and math.isfinite(step_size)):
+        raise ValueError(
+            f"step_size is {step_size}; a positive number will do"
+        )
+    if not 0 <= momentum < 1:
+        raise ValueError(
+            f"momentum is {momentum}; 0 or more and less than 1 will do"
+        )
+    if nesterov and momentum == 0:
+        raise ValueError("nesterov needs a momentum; momentum is 0")
+    if not (weight_decay >= 0 and math.isfinite(weight_decay)):
+        raise ValueError(f"weight_decay is {weight_decay}; 0 or more will do")
+
+
+def _check_data(net, theta, data, batch, loss):
+    """The inputs as layer 1 reads them, and the targets as the loss does."""
+    x, y = data
+    h = net.features(theta, x, 0)
+    y = losses.targets(y, net.widths[-1], loss=loss, like=h)
+    if len(h) != len(y):
+        raise ValueError(
+            f"data's x has {len(h)} samples, its y {len(y)}; as many will do"
+        )
+    if h.device != theta[0][0].device:
+        raise ValueError(
+            f"data is on {h.device}, theta on {theta[0][0].device}; one "
+            "device for both will do"
+        )
+    if not 1 <= batch <= len(h):
+        raise ValueError(f"batch is {batch}; 1 to {len(h)} will do")
+    return h, y
