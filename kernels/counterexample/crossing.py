@@ -1,6 +1,7 @@
 """A path over the pass: an upper bound on the barrier."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -32,12 +33,13 @@ def crossing(
     y: Tensor,
     *,
     knots: int = 16,
-    candidates: int = 256,
-    keep: int = 8,
-    fit_steps: int = 40,
+    candidates: int = 128,
+    keep: int = 4,
+    fit_steps: int = 20,
     steps: int = 1500,
     rate: float = 0.02,
     noise: float = 0.06,
+    sharpness: float = 15.0,
     generator: torch.Generator,
 ) -> Crossing:
     """Optimise a path from the teacher's minimum to the other one.
@@ -67,7 +69,7 @@ def crossing(
     first = _first_paths(
         x, y, h, knots, candidates, keep, fit_steps, noise, generator
     )
-    best = _optimise(first, x, y, steps, rate)
+    best = _optimise(first, x, y, steps, rate, sharpness)
     start = min(_height(_parameters(path), x, y) for path in first)
     found = _parameters(best)
     return Crossing(found, _height(found, x, y), start)
@@ -120,7 +122,7 @@ def _first_paths(x, y, h, knots, candidates, keep, steps, noise, generator):
     )
 
 
-def _optimise(paths, x, y, steps, rate, inside=6, sharpness=15.0):
+def _optimise(paths, x, y, steps, rate, sharpness, inside=6):
     """The best path met while a soft maximum of the loss is lowered."""
     ends = paths[:, :1], paths[:, -1:]
     middle = paths[:, 1:-1].clone().requires_grad_()
@@ -163,6 +165,5 @@ def _parameters(path):
 
 def _height(knots, x, y):
     return max(
-        square_supremum(a, b, x, y[:, None])[0]
-        for a, b in zip(knots[:-1], knots[1:])
+        square_supremum(a, b, x, y[:, None])[0] for a, b in pairwise(knots)
     )

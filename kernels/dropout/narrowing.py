@@ -1,0 +1,80 @@
+"""A network with units dropped: at full width, and as a narrow network."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from kernels.networks import Network, Parameters, columns
+from kernels.paths.kept import kept_places, scale_levels
+from kernels.paths.parts import Draft, cut
+
+
+def dropout_network(
+    net: Network,
+    theta: Parameters,
+    kept: Sequence[Tensor],
+    *,
+    first: int = 1,
+    scale: float | Sequence[float] = 1.0,
+) -> Parameters:
+    """K19's theta_i, i = ``first``: layers i … d - 1 dropped, full shapes.
+
+    ``kept``: one sequence of unit indices a hidden layer, those below
+    ``first`` ignored.  ``scale``: one number, or one a hidden layer; it
+    multiplies the outputs of kept units, which is done on the columns of the
+    next layer and never on biases.  Dropped units' rows, biases and outgoing
+    columns are zero; layer ``first`` itself is unscaled, for what it reads is
+    not dropped.  Layers below ``first`` are those of ``theta``, not copies.
+
+    Raises ValueError where ``first``, ``kept`` or ``scale`` does not fit.
+    """
+    net.check(theta)
+    places, scales = _places(net, kept, first, scale)
+    draft = Draft(net, theta[0][0])
+    live = cut(net, theta, places, scales, first=first)
+    state = draft.state(live, out=live, base=draft.given(theta), first=first)
+    with torch.no_grad():
+        return tuple(layer.build() for layer in state)
+
+
+def subnetwork(
+    net: Network,
+    theta: Parameters,
+    kept: Sequence[Tensor],
+    *,
+    first: int = 1,
+    scale: float | Sequence[float] = 1.0,
+) -> tuple[Network, Parameters]:
+    """The same function from layer ``first`` on, as a narrow network.
+
+    Arguments as in :func:`dropout_network`.  Returns the network of layers
+    ``first + 1`` … d that has the kept units alone, and its parameters; it
+    reads ``net.take(first, net.features(theta, x, first), kept[first - 1])``
+    and its outputs are the dropout network's.
+    """
+    places, scales = _places(net, kept, first, scale)
+    small = net.narrow([len(p) for p in places[first:-1]], first=first)
+    layers = []
+    for i in range(first + 1, net.depth + 1):
+        weight, bias = theta[i - 1]
+        device = weight.device
+        view = columns(weight, net.widths[i - 1])
+        rows = places[i]
+        if rows is not None:
+            rows = rows.to(device)
+            view, bias = view[rows], None if bias is None else bias[rows]
+        view = view[:, places[i - 1].to(device)] * scales[i - 1]
+        shape = small.weight_shape(i - first)
+        layers.append((view.reshape(shape), bias))
+    return small, tuple(layers)
+
+
+def _places(net, kept, first, scale):
+    if not 1 <= first < net.depth:
+        raise ValueError(
+            f"first is {first}; the network's hidden layers are 1 to "
+            f"{net.depth - 1}"
+        )
+    places = kept_places(net, kept, "kept", first)
+    return places, scale_levels(net, scale, "scale")[first]

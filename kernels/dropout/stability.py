@@ -1,0 +1,243 @@
+"""Dropout stability measured: the best of many random dropout networks."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kernels import losses
+from kernels.dropout.draws import counts, draw
+from kernels.dropout.narrowing import subnetwork
+from kernels.dropout.rescale import best_scale
+from kernels.networks import Network, Parameters, columns
+from kernels.progress import progress
+
+_STORED = 1 << 28  # numbers held at once: 1 GiB of float32
+_TILE, _TILE_CUDA = 1 << 18, 1 << 27  # activations of a batched product
+
+
+@dataclass(frozen=True)
+class Stability:
+    """What :func:`stability` measured, one entry a draw.
+
+    ``kept``: for each draw a list with one sorted LongTensor a hidden layer
+    (all units below ``first``); ``scale`` (draws,): the factor on the last
+    hidden layer's outputs; ``scales``: for each draw all factors, one a
+    hidden layer, as ``dropout_network`` and the paths take them;
+    ``train_loss``, ``train_error``, ``test_loss``, ``test_error`` (draws,),
+    float64, the last two None without a test set; ``best``: the draw with the
+    smallest training loss.
+    """
+
+    first: int
+    kept: list[list[Tensor]]
+    scale: Tensor
+    scales: list[list[float]]
+    train_loss: Tensor
+    train_error: Tensor
+    test_loss: Tensor | None
+    test_error: Tensor | None
+    best: int
+
+
+def stability(
+    net: Network,
+    theta: Parameters,
+    x: Tensor,
+    y: Tensor,
+    *,
+    first: int = 1,
+    keep: float | Sequence[int | float] = 0.5,
+    draws: int = 200,
+    rescale: str | float | Sequence[float] | None = "brent",
+    loss: str = "cross_entropy",
+    generator: torch.Generator,
+    test: tuple[Tensor, Tensor] | None = None,
+    batch: int | None = None,
+) -> Stability:
+    """Drop random units of layers ``first`` … d - 1, ``draws`` times.
+
+    N21's experiment B with ``rescale="brent"``; K19's Figure 2, left, with
+    ``rescale=1 / (1 - p)``, ``keep=1 - p`` and 20 draws.
+
+    Parameters
+    ----------
+    x, y : the training set on which draws are compared; y class indices, or
+        for the square loss also real targets.
+    keep : as in :func:`counts`.
+    rescale : "brent", the best factor >= 0 of the network's output on the
+        training set, put on the columns of A_d (:func:`best_scale`; without
+        biases nothing more general is gained by a factor a layer); None, no
+        factor; "inverse", width over kept units in each dropped layer; a
+        number, or one a hidden layer.
+    test : (x, y), evaluated for every draw with the factor found on the
+        training set.
+    batch : samples at once.
+
+    Returns a :class:`Stability`.  Raises ValueError for what does not fit.
+
+    Cost: one pass through layers 1 … ``first`` for all draws together, then
+    for each draw a pass through a network that has the kept units alone; with
+    "brent" some six passes over the outputs.  Memory: the outputs of all
+    draws on the training set, or of as many as fit 1 GiB at a time.
+    """
+    net.check(theta)
+    sizes = counts(net, keep, first=first)
+    subsets = draw(net, keep, draws, first=first, generator=generator)
+    factors = _factors(net, rescale, sizes, first)
+    like = theta[0][0]
+    sets = [(x, losses.targets(y, net.widths[-1], loss=loss, like=like))]
+    if test is not None:
+        other = losses.targets(test[1], net.widths[-1], loss=loss, like=like)
+        sets.append((test[0], other))
+    with torch.no_grad():
+        run = _Run(net, theta, subsets, first, factors, loss, batch)
+        scale, measures = run.all(sets, brent=rescale == "brent")
+    kept = [[layer[t] for layer in subsets] for t in range(draws)]
+    scales = [[*factors[:-1], float(r)] for r in scale]
+    train, held = measures[0], measures[1] if test is not None else (None,) * 2
+    return Stability(
+        first, kept, scale, scales, *train, *held, int(train[0].argmin())
+    )
+
+
+def _factors(net, rescale, sizes, first):
+    """One factor a hidden layer, those below ``first`` 1."""
+    hidden = net.depth - 1
+    if rescale is None or rescale == "brent":
+        factors = [1.0] * hidden
+    elif rescale == "inverse":
+        factors = [h / size for h, size in zip(net.hidden, sizes)]
+    elif isinstance(rescale, str):
+        raise ValueError(
+            f"rescale is {rescale!r}; 'brent', 'inverse', None, a number or "
+            "one a hidden layer will do"
+        )
+    elif isinstance(rescale, int | float):
+        factors = [float(rescale)] * hidden
+    else:
+        factors = [float(r) for r in rescale]
+        if len(factors) != hidden:
+            raise ValueError(
+                f"rescale has {len(factors)} entries; the network has "
+                f"{hidden} hidden layers"
+            )
+    if not all(map(math.isfinite, factors)):
+        raise ValueError(f"rescale is {rescale}; finite numbers will do")
+    return [1.0] * (first - 1) + factors[first - 1 :]
+
+
+class _Run:
+    """All draws of one call, as narrow networks on shared features."""
+
+    def __init__(self, net, theta, subsets, first, factors, loss, batch):
+        self.net, self.theta, self.first = net, theta, first
+        self.subsets, self.factors, self.loss = subsets, factors, loss
+        self.draws = len(subsets[0])
+        self.flat = all(layer.kernel is None for layer in net.layers[first:])
+        self.cuda = theta[0][0].is_cuda
+        self.batch = batch or (8192 if self.cuda else 1024)
+
+    def all(self, sets, *, brent):
+        """Factors (draws,) and, for each set, (loss, error), (draws,)."""
+        (x, y), outputs = sets[0], self.net.widths[-1]
+        bias = self.theta[-1][1]
+        size = len(x) * outputs
+        group = max(1, min(self.draws, _STORED // max(1, size)))
+        scale, measures = [], [[] for _ in sets]
+        bar = progress(desc="dropout networks", unit="draw", total=self.draws)
+        with bar:
+            for start in range(0, self.draws, group):
+                chosen = range(start, min(start + group, self.draws))
+                s = self.outputs(chosen, x)  # (draws, outputs, n)
+                r = torch.ones(len(chosen), dtype=torch.float64)
+                if brent:
+                    r = best_scale(s, y, bias=bias, loss=self.loss).cpu()
+                scale.append(r)
+                for k, (points, targets) in enumerate(sets):
+                    if k:
+                        s = self.outputs(chosen, points)
+                    measures[k].append(self.measure(s, r, bias, targets))
+                bar.update(len(chosen))
+        scale = torch.cat(scale) * self.factors[-1]
+        return scale, [[torch.cat(m) for m in zip(*each)] for each in measures]
+
+    def outputs(self, chosen, x):
+        """Outputs without the output bias: (draws, outputs, n)."""
+        narrow = [
+            subnetwork(
+                self.net,
+                self.theta,
+                [layer[t] for layer in self.subsets],
+                first=self.first,
+                scale=self.factors,
+            )
+            for t in chosen
+        ]
+        s = self.theta[0][0].new_empty(
+            len(narrow), self.net.widths[-1], len(x)
+        )
+        evaluate = self._flat if self.flat else self._maps
+        evaluate = evaluate(narrow, list(chosen))
+        for start in range(0, len(x), self.batch):
+            block = slice(start, start + self.batch)
+            h = self.net.features(self.theta, x[block], self.first)
+            evaluate(h, s[..., block])
+        return s
+
+    def _flat(self, narrow, chosen):
+        """Linear layers only: draws batched, neuron-major."""
+        layers = [
+            tuple(
+                None if p[0] is None else torch.stack(p).squeeze(-1)
+                for p in zip(*layer)
+            )
+            for layer in zip(*(params for _, params in narrow))
+        ]
+        kept = self.subsets[self.first - 1][chosen].to(layers[0][0].device)
+        widest = max(weight.shape[2] for weight, _ in layers)
+        tile = _TILE_CUDA if self.cuda else _TILE
+        together = max(1, tile // (widest * self.batch))
+
+        def evaluate(h, out):
+            units = columns(h, self.net.widths[self.first])
+            units = units.permute(1, 2, 0).contiguous()  # (h, block, b)
+            for start in range(0, len(kept), together):
+                some = slice(start, start + together)
+                a = units[kept[some]].flatten(1, 2)  # (draws, k, b)
+                for weight, bias in layers[:-1]:
+                    if bias is None:
+                        a = torch.bmm(weight[some], a)
+                    else:
+                        a = torch.baddbmm(bias[some, :, None], weight[some], a)
+                    a.relu_()
+                torch.bmm(layers[-1][0][some], a, out=out[some])
+
+        return evaluate
+
+    def _maps(self, narrow, chosen):
+        """Convolutions: one draw after another."""
+        kept = self.subsets[self.first - 1]
+        kept = kept[chosen].to(self.theta[0][0].device)
+
+        def evaluate(h, out):
+            for k, (small, params) in enumerate(narrow):
+                inputs = self.net.take(self.first, h, kept[k])
+                z = small.forward(params, inputs)
+                bias = params[-1][1]
+                out[k] = (z if bias is None else z - bias).T
+
+        return evaluate
+
+    def measure(self, s, r, bias, y):
+        """Mean loss and error of each draw, both (draws,), float64."""
+        rows = []
+        for each, factor in zip(s, r.tolist()):
+            z = each * factor  # (outputs, n)
+            if bias is not None:
+                z += bias[:, None]
+            loss, error = losses.mean_loss_and_error(z.T, y, self.loss)
+            rows.append(torch.stack([loss, error]))
+        return torch.stack(rows, 1).double().cpu()
