@@ -1,0 +1,169 @@
+"""The structural certificate: never wrong, and sees what the papers use."""
+
+import itertools
+
+import numpy as np
+import path_cases as cases
+import plain_networks as plain
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels import networks, paths
+from kernels.paths import segment_kind
+
+
+def layers(*weights):
+    return tuple((torch.tensor(w, dtype=torch.float64), None) for w in weights)
+
+
+def test_by_hand():
+    theta = layers([[1, 2], [3, 4], [1, 2]], [[1, 2, 3]])
+    dead = layers([[1, 2], [3, 4], [1, 2]], [[1, 2, 0]])
+    moved = layers([[1, 2], [3, 4], [5, 6]], [[1, 2, 0]])
+    shifted = layers([[1, 2], [3, 4], [1, 2]], [[3, 2, 1]])
+    assert segment_kind(theta, theta) == "constant"
+    assert segment_kind(theta, dead) == "affine"
+    assert segment_kind(dead, moved) == "constant"  # nothing reads unit 3
+    assert segment_kind(moved, dead) == "constant"
+    assert segment_kind(theta, shifted) == "constant"  # between twins
+    assert segment_kind(moved, shifted) == "general"  # b and a at once
+    silent = layers([[0, 0], [3, 4], [0, 0]], [[1, 2, 3]])
+    other = layers([[0, 0], [3, 4], [0, 0]], [[7, 2, -1]])
+    assert segment_kind(silent, other) == "constant"  # they read zeros
+
+
+def test_a_zero_row_with_a_bias_is_not_zero():
+    """Zeroing rows and leaving the bias is no removal."""
+
+    def net(bias, top):
+        return (
+            (torch.zeros(2, 3), torch.tensor([1.0, bias])),
+            (torch.tensor([[1.0, top]]), torch.zeros(1)),
+        )
+
+    assert segment_kind(net(0.0, 1), net(0.0, 2)) == "constant"
+    assert segment_kind(net(0.5, 1), net(0.5, 2)) == "affine"
+
+
+def test_rows_and_columns_at_once_are_not_constant():
+    """Lemma 4's steps may not be merged: the output really moves."""
+    net = networks.mlp([3, 6, 2], bias=False)
+    (first, _), (last, _) = cases.drawn(net, 3)
+    last[:, 3:] = 0
+    start = ((first, None), (last, None))
+    end = (
+        (torch.cat([first[3:], first[:3]]), None),
+        (torch.cat([last[:, 3:], last[:, :3]], 1), None),
+    )
+    assert segment_kind(start, end) == "general"
+    x = cases.inputs(net)
+    middle = plain.forward(net, cases.between(start, end, 0.5), x)
+    assert abs(middle - plain.forward(net, start, x)).max() > 0.1
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_sums_over_a_class_may_round(dtype):
+    """Three twins share a column in another order: equal but for rounding."""
+    first = torch.tensor([[1.0, 2.0]] * 3, dtype=dtype)
+    shares = torch.tensor([[0.1, 0.2, 0.3]], dtype=dtype)
+    turned = shares[:, [2, 0, 1]]
+    pair = [((first, None), (top, None)) for top in (shares, turned)]
+    assert segment_kind(*pair) == "constant"
+    nearly = shares + torch.tensor([[0, 0, 1e-6]], dtype=dtype)
+    assert segment_kind(pair[0], ((first, None), (nearly, None))) == "affine"
+
+
+@pytest.mark.parametrize("units", [1, 3, 700])
+def test_small_differences_are_seen(units):
+    net = networks.mlp([4, units, 2])
+    theta = cases.drawn(net, 5)
+    for layer, kind in ((0, "general"), (1, "affine")):
+        for part in (0, 1):
+            other = [list(pair) for pair in theta]
+            moved = other[layer][part].clone()
+            moved.view(-1)[-1] += 1e-9
+            other[layer][part] = moved
+            assert segment_kind(theta, other) == kind
+
+
+@st.composite
+def twin_ridden(draw):
+    """A segment of small integers: many twins, dead units and fixed rows."""
+    depth = draw(st.integers(2, 4))
+    widths = [2, *(draw(st.integers(1, 4)) for _ in range(depth - 1)), 2]
+    bias = draw(st.booleans())
+    generator = cases.seeded(draw(st.integers(0, 10_000)))
+    sparse = draw(st.sampled_from([0.3, 0.6, 0.8]))
+
+    def matrix(*shape):
+        values = torch.randint(-1, 2, shape, generator=generator).double()
+        return values * (torch.rand(shape, generator=generator) > sparse)
+
+    ends = [[], []]
+    for below, width in itertools.pairwise(widths):
+        start = matrix(width, below), matrix(width) if bias else None
+        end = list(start)
+        change = draw(st.sampled_from(["none", "entry", "row", "column"]))
+        if change != "none":
+            end[0] = start[0].clone()
+            row = draw(st.integers(0, width - 1))
+            column = draw(st.integers(0, below - 1))
+            if change == "entry":
+                end[0][row, column] += 1
+            elif change == "row":
+                end[0][row] = matrix(below)
+            else:  # hand a column over to another
+                other = draw(st.integers(0, below - 1))
+                handed = end[0][:, column].clone()
+                end[0][:, column] -= handed
+                end[0][:, other] += handed
+        ends[0].append(start)
+        ends[1].append(tuple(end))
+    return networks.mlp(widths, bias=bias), *map(tuple, ends)
+
+
+@settings(max_examples=300, deadline=None)
+@given(case=twin_ridden())
+def test_what_is_claimed_holds(case):
+    net, start, end = case
+    path = paths.Path([start, end])
+    cases.assert_honest(net, path, cases.inputs(net, 30))
+
+
+def test_channels_keep_their_maps():
+    """Equal channels stay equal through pooling; a channel may be silent."""
+    net = cases.convolutional()
+    theta = [[w.clone(), b.clone()] for w, b in cases.drawn(net, 6)]
+    for part in theta[2]:
+        part[1] = part[0]
+    shifted = [list(pair) for pair in theta]
+    shifted[3][0] = theta[3][0].clone()
+    columns = net.columns(3, shifted[3][0])
+    columns[:, 1] += columns[:, 0]
+    columns[:, 0] = 0
+    path = paths.Path([theta, shifted])
+    assert path.kinds == ("constant",)
+    cases.assert_honest(net, path, cases.inputs(net))
+    # handing over to a channel that is no twin is not constant
+    columns[:, 2] += columns[:, 1]
+    columns[:, 1] = 0
+    path = paths.Path([theta, shifted])
+    assert path.kinds == ("general",)
+
+
+def test_kinds_hold_far_from_the_data():
+    """For all inputs: also on large, tiny and negative ones."""
+    net = networks.mlp([3, 5, 6, 2])
+    path = paths.theorem1(
+        net,
+        cases.drawn(net, 1),
+        cases.drawn(net, 2),
+        kept_a=cases.halves(net, 1),
+        kept_b=cases.halves(net, 2),
+    )
+    for scale in (1e6, 1e-6, -1.0):
+        found = cases.assert_honest(net, path, scale * cases.inputs(net))
+    assert found == "1001000010000000001001"
+    assert np.isfinite(plain.forward(net, path(0.4), cases.inputs(net))).all()
