@@ -19,10 +19,10 @@ def seeds(generators):
 class Shuffled:
     """Epochs over a set, each in a new random order.
 
-    Arguments: `x` (n, ...) and `y` (n, ...) of one device; `generators` on
-    the CPU.  One: every trial sees the same minibatches, x (batch, ...).  One
-    per trial: each has its own order, x (R, batch, ...).  Samples that do not
-    fill a last minibatch are left out of that epoch.  With `afresh` every
+    Arguments: `x` (n, ...) and `y` (n, ...) of one device; `generators` of
+    one device.  One: every trial sees the same minibatches, x (batch, ...).
+    One per trial: each has its own order, x (R, batch, ...).  Samples that do
+    not fill a last minibatch are left out of that epoch.  With `afresh` every
     minibatch comes from a new order: samples differ within a minibatch, and
     minibatches are independent.
 
@@ -37,7 +37,9 @@ class Shuffled:
         self.label = [checksum(x), checksum(y), seeds(generators)]
         self._position = self.per_epoch  # draw an order at the first call
         orders = len(generators)
-        self._order = torch.empty((orders, len(x)), dtype=torch.int64)
+        self._order = torch.empty(
+            (orders, len(x)), dtype=torch.int64, device=generators[0].device
+        )
         self._here = self._order.to(x.device)
         self._index = self._here.new_empty((orders, batch))
         self._xs = x.new_empty((orders * batch, *x.shape[1:]))

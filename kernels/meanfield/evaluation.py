@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from kernels.losses import sample_errors, sample_losses
 from kernels.meanfield import losses, model
 
 _BLOCK = 2**20  # hidden features held at once: 4 MB in single precision
@@ -18,10 +19,10 @@ class Evaluation:
     error: torch.Tensor
 
 
-def block_size(x, sizes):
+def block_size(x, *widths):
     """Samples to take at a time, so that their features stay in the cache."""
     budget = _BLOCK_CUDA if x.is_cuda else _BLOCK
-    return max(1, budget // max(sizes[1:]))
+    return max(1, budget // max(widths))
 
 
 def masks(width, *, keep, count, generator, first=True):
@@ -78,15 +79,15 @@ def evaluate(
     samples = inputs.shape[1]
     y = losses.targets(y, samples, sizes[-1], loss=loss, dtype=theta[0].dtype)
     patterns = _checked_masks(masks, sizes[1:-1], theta[0].device)
-    size = block or block_size(x, sizes)
+    size = block or block_size(x, *sizes[1:], patterns.count * sizes[-1])
     tally = torch.zeros((trials, patterns.count, 2), dtype=torch.float64)
     for trial in range(trials):
         outputs = patterns.heads([w[trial] for w in theta], activation)
         for xs, ys in zip(inputs[trial].split(size), y.split(size)):
             z = outputs(activation(xs @ theta[0][trial].mT))
-            wrong = losses.sample_errors(z, ys)  # (n, masks)
-            risk = losses.sample_losses(z, ys, loss)
-            both = torch.stack((risk.double().sum(0), wrong.sum(0)), -1)
+            wrong = sample_errors(z, ys)  # (masks, n)
+            risk = sample_losses(z, ys, loss)
+            both = torch.stack((risk.double().sum(1), wrong.sum(1)), -1)
             tally[trial] += both.cpu()
     tally /= samples
     if masks is None:
@@ -117,8 +118,8 @@ class _Whole:
     count = 1
 
     def heads(self, weights, activation):
-        def outputs(h):  # (n, N) -> (n, 1, C)
-            return _tail(weights[1:], h, activation).unsqueeze(1)
+        def outputs(h):  # (n, N) -> (1, n, C)
+            return _tail(weights[1:], h, activation).unsqueeze(0)
 
         return outputs
 
@@ -131,12 +132,12 @@ class _Stacked:
 
     def heads(self, weights, activation):
         a = weights[1]  # (C, N)
-        scaled = self.mask / self.mask.sum(1, keepdim=True)
-        heads = scaled.to(a.dtype).unsqueeze(1) * a  # (masks, C, N)
-        stacked = heads.flatten(0, 1)
+        mask = self.mask.to(a.dtype)
+        heads = (mask / mask.sum(1, keepdim=True)).unsqueeze(1) * a
+        stacked = heads.flatten(0, 1)  # (masks C, N)
 
-        def outputs(h):  # (n, N) -> (n, masks, C)
-            return (h @ stacked.mT).unflatten(1, heads.shape[:2])
+        def outputs(h):  # (n, N) -> (masks, n, C)
+            return (h @ stacked.mT).unflatten(1, heads.shape[:2]).movedim(1, 0)
 
         return outputs
 
@@ -149,8 +150,8 @@ class _Deep:
         self.kept = [[row.nonzero().squeeze(1) for row in m] for m in masks]
 
     def heads(self, weights, activation):
-        def outputs(h):  # (n, N) -> (n, masks, C)
-            return torch.stack([dropped(h, k) for k in range(self.count)], 1)
+        def outputs(h):  # (n, N) -> (masks, n, C)
+            return torch.stack([dropped(h, k) for k in range(self.count)])
 
         def dropped(h, k):
             kept = [layer[k] for layer in self.kept] + [slice(None)]

@@ -96,7 +96,7 @@ def fluctuations(
     samples, width = inputs.shape[1], sizes[1]
     y = losses.targets(y, samples, sizes[-1], loss=loss, dtype=theta[0].dtype)
     term = {"square": _square, "cross_entropy": _cross_entropy}[loss]
-    size = block or block_size(x, sizes)
+    size = block or block_size(x, *sizes[1:])
     curvature = torch.zeros(trials, dtype=torch.float64)
     influence = torch.zeros((trials, width), dtype=torch.float64)
     for trial in range(trials):

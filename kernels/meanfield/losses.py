@@ -1,8 +1,8 @@
-"""The two losses, their derivatives, and the error of a prediction."""
+"""The two losses and their derivatives, over minibatches, in place."""
 
 import torch
 
-LOSSES = ("cross_entropy", "square")
+from kernels.losses import LOSSES
 
 
 def check(loss):
@@ -107,30 +107,3 @@ class _Square:
         torch.sum(self._square, (1, 2), out=self._value)
         self._value.div_(self._n)
         grad.mul_(self._scale)
-
-
-def sample_losses(outputs, y, loss):
-    """Each sample's loss: `outputs` (n, ..., C), `y` (n,) or (n, C).
-
-    Returns (n, ...).
-    """
-    if loss == "cross_entropy":
-        y = y.reshape(-1, *[1] * (outputs.ndim - 1))
-        index = y.expand(*outputs.shape[:-1], 1)
-        return -outputs.log_softmax(-1).gather(-1, index).squeeze(-1)
-    y = y.reshape(len(y), *[1] * (outputs.ndim - 2), -1)
-    return (outputs - y).square().sum(-1)
-
-
-def sample_errors(outputs, y):
-    """True where a sample is classified wrongly, arguments as above.
-
-    The prediction is the largest output, the truth the class index or the
-    largest target; with one output, the sign of the output and of the target.
-    """
-    if outputs.shape[-1] == 1:
-        truth = (y > 0).reshape(-1, *[1] * (outputs.ndim - 2))
-        return (outputs.squeeze(-1) > 0) != truth
-    truth = y.argmax(-1) if y.is_floating_point() else y
-    truth = truth.reshape(-1, *[1] * (outputs.ndim - 2))
-    return outputs.argmax(-1) != truth
