@@ -15,6 +15,7 @@ from pathlib import Path
 LOADED = ["core", "input/tex", "output/svg", "a11y/assistive-mml"]
 BESIDE = ["startup", "output/svg/fonts/tex"]  # loaded by those
 ON_DEMAND = "input/tex/extensions"  # \boldsymbol, \cancel
+ICONS = r"\.fa-[\w-]+(?:,\.fa-[\w-]+)*:(?:before|after)\{content:[^}]*\}"
 UNUSED = ["_static/scripts/fontawesome.js*", "_static/*-macros.html"]
 CHANGES = [
     # 1.5 MB of script for a dozen icons, which _static/book.css draws
@@ -67,6 +68,14 @@ def copy(source: Path, to: Path):
     shutil.copytree(source / ON_DEMAND, to / ON_DEMAND, dirs_exist_ok=True)
 
 
+def change(file: Path, changes):
+    """Replace in a file every match of each pattern."""
+    text = file.read_text(encoding="utf-8")
+    for pattern, replacement in changes:
+        text = re.sub(pattern, replacement, text)
+    file.write_text(text, encoding="utf-8")
+
+
 def finish(app, exception):
     """Complete a site that was built without an exception."""
     if exception is not None or app.builder.name != "html":
@@ -74,10 +83,9 @@ def finish(app, exception):
     out = Path(app.outdir)
     copy(mathjax(), out / "_static" / "mathjax")
     for page in out.rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        for pattern, replacement in CHANGES:
-            text = re.sub(pattern, replacement, text)
-        page.write_text(text, encoding="utf-8")
+        change(page, CHANGES)
+    for sheet in out.glob("_static/styles/pydata-*.css"):
+        change(sheet, [(ICONS, "")])
     for unused in UNUSED:
         for file in out.glob(unused):
             file.unlink()
