@@ -15,12 +15,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import browser as chromium
 import nbformat
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import browser as chromium
 
 from book.tools import site
 
