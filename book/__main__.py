@@ -146,7 +146,14 @@ def data(args):
     for name in args.names:
         print(f"{name}: {data.fetch(name, args.root)}")
     for name, known in data.status(args.root).items():
-        print(f"{name:16s} " + ", ".join(f"{v}" for v in known.values()))
+        if known["present"]:
+            place = known["path"] or "no files needed"
+            print(
+                f"{name}: {known['source']}; {place}; fingerprint "
+                f"{known['fingerprint']}"
+            )
+        else:
+            print(f"{name}: absent. {known['problem']}")
 
 
 def main(argv=None):
