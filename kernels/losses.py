@@ -67,15 +67,17 @@ def sample_losses(z: Tensor, y: Tensor, loss: str) -> Tensor:
 def sample_errors(z: Tensor, y: Tensor) -> Tensor:
     """True where a sample is classified wrongly, ``(..., n)``.
 
-    A sample is right where the output of its class (the class index, or the
-    largest target) is strictly the largest: a tie is an error.  With one
-    output, where z and y have the same sign; 0 is no sign.
+    The prediction is the largest output, the first of equals; the truth the
+    class index, or the largest target.  With one output, the prediction is
+    whether z is positive, the truth whether y is.
     """
     own_class = labels(y)
     if z.shape[-1] == 1:
-        return ~(torch.where(own_class > 0, z[..., 0], -z[..., 0]) > 0)
+        return (z > 0).squeeze(-1) != (own_class > 0)
     own = z.gather(-1, own_class[:, None].expand(*z.shape[:-1], 1))
-    return (z >= own).sum(-1) != 1
+    # several times faster than argmax, whose axis is short
+    earlier = torch.arange(z.shape[-1], device=z.device) < own_class[:, None]
+    return (~(z <= own) | ((z == own) & earlier)).sum(-1) > 0
 
 
 def labels(y: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class Certificate:
     allowance for rounding alone.  ``complete``: ``upper`` is within the
     tolerance asked for; False where the budget ended first, and the bounds
     hold all the same.  ``error_attained <= supremum of the 0-1 error <=
-    error_upper``, equal where ``error_exact``; ties count as errors.
+    error_upper``, equal where ``error_exact``.
     ``evaluations``: how many distinct functions were evaluated, each on all
     samples; ``intervals``: how many intervals of general segments were
     bounded; ``segments``: the same, segment by segment.
