@@ -334,6 +334,42 @@ def test_two_layer_on_any_fitting_subsets(data):
     cases.assert_at_most(cases.assert_honest(net, path, x), "10101")
 
 
+@pytest.mark.parametrize("style", ["paper", "figure", "short"])
+def test_no_segment_is_there_to_be_counted(style):
+    """Where subsets overlap in part, every segment has a length."""
+    net = networks.mlp([3, 8, 8, 8, 2])
+    ends = pair(net, 24)
+    kept_a, kept_b = [[0, 2, 4]] * 3, [[0, 1, 6]] * 3
+    half_a, half_b = [[0, 2, 4, 5]] * 3, [[0, 1, 4, 6]] * 3
+    built = [
+        paths.theorem1(net, *ends, kept_a=kept_a, kept_b=kept_b, style=style)
+    ]
+    if style != "figure":
+        xi = (
+            cases.subnetworks(net, half_a, 1),
+            cases.subnetworks(net, half_b, 5),
+        )
+        built += [
+            paths.theorem41(
+                net,
+                *ends,
+                kept_a=half_a,
+                kept_b=sets,
+                subnetworks_a=xi[0],
+                subnetworks_b=xi[1],
+                style=style,
+            )
+            for sets in (half_a, half_b)
+        ]
+    for path in built:
+        for start, end in zip(path.knots, list(path.knots)[1:]):
+            assert any(
+                not torch.equal(p, q)
+                for layer, twin in zip(start, end)
+                for p, q in zip(layer, twin)
+            )
+
+
 # which functions stand at the knots ------------------------------------------
 
 
@@ -494,6 +530,28 @@ def test_lemma2_overwrites_and_restores_stale_rows(style, make):
     assert cases.same(path.knots[-1], ends[1])
     x = cases.inputs(net, 3)
     assert cases.assert_honest(net, path, x) == cases.MIDDLE[style]
+
+
+def test_lemma2_has_one_network_alone_after_three_steps():
+    """b a b, then Lemma 4: at knot 3 theta is gone, theta' elsewhere."""
+    net = networks.mlp([3, 8, 7, 2])
+    kept = [[0, 2, 4], [1, 2, 3]], [[0, 1, 6], [2, 3]]
+    ends = [
+        cases.as_tensors(
+            plain.dropout_network(net, theta, sets, 1, [1.0, 1.0]), True
+        )
+        for theta, sets in zip(pair(net, 25), kept)
+    ]
+    alone = paths.lemma2(net, *ends).knots[3]
+    for i, sets in enumerate(kept[1]):
+        assert int((alone[i][0] != 0).any(1).sum()) == len(sets)
+        assert int((alone[i + 1][0] != 0).any(0).sum()) == len(sets)
+        assert not alone[i][0][kept[0][i]].any()
+    # G3: no stale rows either where Lemma 4 has been through half its way
+    half_way = paths.lemma2(net, *ends).knots[6]
+    for i, sets in enumerate(kept[1]):
+        stands = (half_way[i][0] != 0).any(1)
+        assert int(stands.sum()) <= 2 * len(sets)
 
 
 def test_lemma2_fits_more_than_half_beside_less():

@@ -274,9 +274,7 @@ def test_odd_halves_do_not_fit():
 
 
 def test_other_misfits():
-    with pytest.raises(
-        ValueError, match=r"'best'.*'paper', 'figure'"
-    ):
+    with pytest.raises(ValueError, match=r"'best'.*'paper', 'figure'"):
         theorem1(style="best")
     with pytest.raises(ValueError, match=r"'figure'.*'paper', 'short'"):
         paths.lemma2(NET, A, B, style="figure")

@@ -68,11 +68,21 @@ def test_sums_over_a_class_may_round(dtype):
     """Three twins share a column in another order: equal but for rounding."""
     first = torch.tensor([[1.0, 2.0]] * 3, dtype=dtype)
     shares = torch.tensor([[0.1, 0.2, 0.3]], dtype=dtype)
-    turned = shares[:, [2, 0, 1]]
+    turned = shares.flip(1)
     pair = [((first, None), (top, None)) for top in (shares, turned)]
     assert segment_kind(*pair) == "constant"
     nearly = shares + torch.tensor([[0, 0, 1e-6]], dtype=dtype)
     assert segment_kind(pair[0], ((first, None), (nearly, None))) == "affine"
+
+
+def test_near_twins_are_no_twins():
+    first = torch.tensor([[1, 2, 3], [1, 2, 3]]).double()
+    first[1, 2] = 3 + 1e-10
+    pair = [
+        ((first, None), (torch.tensor([top]).double(), None))
+        for top in ([1.0, 0.0], [0.0, 1.0])
+    ]
+    assert segment_kind(*pair) == "affine"
 
 
 @pytest.mark.parametrize("units", [1, 3, 700])
