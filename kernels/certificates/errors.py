@@ -31,7 +31,7 @@ def error_supremum(z0: Tensor, z1: Tensor, y: Tensor) -> tuple[float, float]:
     t = np.clip(np.concatenate([[0.0, 1.0], left, right]), 0, 1)
     count = np.searchsorted(left, t) - np.searchsorted(right, t, "right")
     worst = int(count.argmin())
-    return 1 - count[worst] / n, float(t[worst])
+    return float(n - count[worst]) / n, float(t[worst])
 
 
 def right_intervals(z0: Tensor, z1: Tensor, y: Tensor):

@@ -5,6 +5,7 @@ from torch import Tensor
 
 _TILE = 1 << 17  # numbers held in cache at once
 _LARGEST = 1e6
+_GAIN = 1e-10  # a step that promises less is the last
 
 
 def best_scale(
@@ -23,8 +24,8 @@ def best_scale(
     its minimum over r >= 0 is where the derivative changes sign, or 0: for
     the cross-entropy, Newton's method on the derivative within a bracket, for
     the square loss a quotient.  On separable data the infimum may lie at
-    infinity; r stops at 1e6 or where a step changes it by less than
-    ``tolerance`` (1 + r).
+    infinity; r stops at 1e6, or where a step changes it by less than
+    ``tolerance`` (1 + r) or promises to change the loss by less than 1e-10.
 
     ``s`` (networks, C, n): outputs without the output bias; ``y`` as
     ``losses.targets`` returns it; ``bias`` (C,).  Returns (networks,),
@@ -52,17 +53,16 @@ def _newton(s, y, bias, r, tolerance, steps):
         at = r[active]
         slope, bend = _derivatives(s, active, y, bias, at)
         rising = slope > 0
-        low[active] = torch.where(rising, low[active], at)
-        high[active] = torch.where(rising, at, high[active])
-        lo, hi = low[active], high[active]
-        ahead = at - slope / bend.clamp_min(1e-300)
-        # no further than fourfold up; to 0 by quarters, and then at 0
-        ahead = torch.minimum(ahead, 4 * at + 1).clamp(0, _LARGEST)
-        outside = (ahead >= hi) | ((ahead <= lo) & (lo > 0))
-        ahead = torch.where(outside, (lo + hi) / 2, ahead)
-        r[active] = ahead
+        low[active] = lo = torch.where(rising, low[active], at)
+        high[active] = hi = torch.where(rising, at, high[active])
+        bend = bend.clamp_min(1e-300)
+        # no further up than fourfold
+        ahead = torch.minimum(at - slope / bend, 4 * at + 1)
+        ahead = ahead.clamp(0, _LARGEST)
+        outside = (ahead < lo) | (ahead > hi)
+        r[active] = ahead = torch.where(outside, (lo + hi) / 2, ahead)
         moved = (ahead - at).abs() > tolerance * (1 + at)
-        active = active[moved]
+        active = active[moved & (slope.square() / bend > _GAIN)]
         if len(active) == 0:
             break
     return r
