@@ -421,7 +421,7 @@ for ax, share, title in zip(axes, (0, 1), ("time 0", "time T")):
     ax.set(xscale="log", yscale="log", title=title, xlabel="neurons N")
     figures.log_ticks(ax, n)
 axes[0].set_ylabel("change in test loss")
-axes[0].legend()
+_ = axes[0].legend()
 
 # %% [markdown]
 # (The linear term is drawn at the mean size of a normal variable,
@@ -504,11 +504,11 @@ run.measure("s20-time-mild", fit.slope - first.slope)
 run.measure("s20-theorem1a-rate", fit.slope)
 run.measure("s20-kept-not-total", np.mean(wide) / np.mean(next_wide))
 run.finish({"cells": cells})
-# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST at N = 800 and N = 3200: test loss and test error of the network and of its first half against the step; the half is closer to the network at N = 3200."}, "figure": {"name": "fig-md-risk-paper", "caption": "MNIST, the counterpart of S20's Figure 1(a), mean and standard deviation over the recorded trials. At N = 3200 the first half is about a point worse than the network."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST at N = 800 and N = 3200: test loss and test error of the network and of its first half against the step; the half is closer to the network at N = 3200."}, "figure": {"name": "fig-md-risk-paper", "caption": "MNIST, the counterpart of S20's Figure 1(a), mean and standard deviation over the recorded trials. At N = 3200 the first half is less than a point worse than the network."}}
 paper = run.recorded["cells"]
 draw_risk(paper, chosen=[800, 3200])
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST: change in test loss against N from 50 to 3200 at four times on logarithmic axes; straight lines whose slope steepens from about minus one half at time 0 to beyond minus one at the end."}, "figure": {"name": "fig-md-width-paper", "caption": "MNIST, the counterpart of S20's Figure 2: linear in log-log scale as published; the slope depends on the time of the dynamics more than mildly."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST: change in test loss against N from 50 to 3200 at four times on logarithmic axes; straight lines whose slope steepens from about minus 0.6 at time 0 to minus 1.2 at the end."}, "figure": {"name": "fig-md-width-paper", "caption": "MNIST, the counterpart of S20's Figure 2: linear in log-log scale as published; the slope depends on the time of the dynamics more than mildly."}}
 draw_width(paper)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST: change in test loss against the number kept for N = 800, 1600 and 3200; the three curves coincide when drawn against one over A minus one over N."}, "figure": {"name": "fig-md-kept-paper", "caption": "MNIST, end of training: the change in loss depends on the number kept, through 1/|A| − 1/N."}}

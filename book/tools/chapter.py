@@ -127,11 +127,11 @@ class Run:
 
     def footer(self):
         """Show where this run's numbers, and the recorded ones, come from."""
-        print(f"{self.profile} run: {line(self.provenance())}")
+        print(f"{self.profile} run: {lines(self.provenance())}")
         if self._record and self.profile == "laptop":
             known = self._record["provenance"]
             print(
-                f"recorded paper-scale run: {line(known)}; "
+                f"recorded paper-scale run: {lines(known)}; "
                 f"commit {known['commit']}; {known['date']}; "
                 f"{known['seconds'] / 60:.0f} min"
             )
@@ -139,16 +139,18 @@ class Run:
         print(f"this run took {seconds:.0f} s", file=sys.stderr)
 
 
-def line(known):
-    """One line of provenance: machine, versions, seed, data, key."""
-    data = ", ".join(
+def lines(known):
+    """Provenance in words: machine and versions, seed and data, key."""
+    data = "; ".join(
         f"{name} {d['fingerprint']} ({d['source']})"
         for name, d in known["data"].items()
     )
     return (
-        f"{known['device']}; Python {known['python']}, "
-        f"torch {known['torch']}, NumPy {known['numpy']}; "
-        f"seed {known['seed']}; data {data or 'none'}; key {known['key']}"
+        f"{known['device_name']} ({known['device']}); "
+        f"Python {known['python']}, torch {known['torch']}, "
+        f"NumPy {known['numpy']}\n"
+        f"  seed {known['seed']}; data: {data or 'none'}\n"
+        f"  key {known['key']}"
     )
 
 

@@ -143,7 +143,9 @@ def shown(measured, unit=""):
     if measured["sd"] is not None:
         text += f" ± {measured['sd']:.1g}"
     text += f" {unit}" if unit else ""
-    return text + (f" (n = {measured['n']})" if measured["n"] > 1 else "")
+    return text + (
+        f" (n\u00a0=\u00a0{measured['n']})" if measured["n"] > 1 else ""
+    )
 
 
 class Verdict:

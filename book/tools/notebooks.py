@@ -135,6 +135,11 @@ def faults(nb):
             for field in ("name", "caption")
             if not figure.get(field)
         ]
+        if any(o.output_type == "execute_result" for o in cell.outputs):
+            found.append(
+                f"cell {i}: it shows a value beside its figure; begin its "
+                "last line with `_ =`"
+            )
         if len(pictures) > 1:
             found.append(
                 f"cell {i}: {len(pictures)} figures; give each its own cell"

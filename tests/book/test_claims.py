@@ -86,7 +86,7 @@ def test_the_table_says_all(tmp_path):
     table = claims.Verdict([c], {"x-1": {"paper": claims.measure([3, 3.2])}})
     html = table._repr_html_()
     assert "loss &lt; 1 &amp; small" in html
-    assert "3.1 ± 0.1 % (n = 2)" in html
+    assert "3.1 ± 0.1 % (n\u00a0=\u00a02)" in html
     assert 'class="reproduced"' in html
     assert "not run" in str(table)
 
