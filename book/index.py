@@ -13,9 +13,9 @@
 #
 # | part | paper | its answer |
 # |---|---|---|
-# | I | Kuditipudi et al. {cite}`kuditipudi2019` | Solutions that survive the removal of half their neurons (*dropout stable* ones) are joined by explicit paths of straight segments |
-# | II | Shevchenko and Mondelli {cite}`shevchenko2020` | In wide networks, SGD finds such solutions, and the loss along the path falls as the width grows |
-# | III | Nguyen, Bréchet and Mondelli {cite}`nguyen2021` | Less is enough: only *some* subnetwork must do well, with weights trained afresh |
+# | I | {cite:t}`kuditipudi2019` | Solutions that survive the removal of half their neurons (*dropout stable* ones) are joined by explicit paths of straight segments |
+# | II | {cite:t}`shevchenko2020` | In wide networks, SGD finds such solutions, and the loss along the path falls as the width grows |
+# | III (being written) | {cite:t}`nguyen2021` | Less is enough: only *some* subnetwork must do well, with weights trained afresh |
 #
 # ## What this book does
 #
@@ -80,9 +80,10 @@ for name, path in {
 }.items():
     c = certificates.certify(net, path, x, y)
     kind = "exactly" if c.exact else "at most"
-    print(f"{name}: {len(path)} segments, loss {kind} {c.upper:.3f}")
+    print(f"{name} ({len(path)}): highest loss {kind} {c.upper:.3f}")
 
 # %% [markdown]
-# Two untrained networks, so the losses are large; the chapters train theirs.
+# The number in brackets counts the segments. These two networks are untrained, so
+# the losses are large; the chapters train theirs.
 # The straight line gets an upper bound, and the path of Theorem 1 an exact
 # number: the supremum over all its points, not the maximum of a grid.
