@@ -92,7 +92,7 @@ def smoothness(
     Returns a :class:`Smoothness`.  Raises ValueError or TypeError where p,
     theta or x do not fit, and for biases that are refused.
 
-    Cost: 4 d passes through the network a draw, point and sample.
+    Cost: about 2 d passes through the network a draw, point and sample.
     """
     check(net, theta, x, biases)
     if points < 1:

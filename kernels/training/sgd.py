@@ -93,8 +93,9 @@ def train(
     checkpoint : None, or a file
         The run is saved there at snapshots, every ``checkpoint_every`` steps
         and at the end; a later call with the same arguments goes on from it
-        to the same numbers, bit for bit on the same machine.  ``measure``
-        must then return tensors, numbers, strings or containers of these.
+        to the same numbers, bit for bit on the same CPU (on CUDA as far as
+        convolutions are deterministic there).  ``measure`` must then return
+        tensors, numbers, strings or containers of these.
     mixed_precision : bfloat16 where CUDA's autocast allows; float32
         parameters on a CUDA device only.
 

@@ -368,6 +368,23 @@ def test_it_stops_where_the_training_set_is_separated():
     assert shorter.steps == run.steps - 10
 
 
+def test_an_epoch_with_errors_is_not_enough():
+    g = generator(5)
+    y = torch.randint(2, (60,), generator=g)
+    x = torch.randn((60, 5), generator=g, dtype=F64) + 20 * y[:, None] - 10
+    net = mlp([5, 8, 2])
+    theta = net.init(generator=generator(1), dtype=F64)
+    assert training.evaluate(net, theta, x, y)[1] > 0
+    for epochs, steps in ((1, 10), (9, 20)):
+        run = training.train(
+            net, theta, (x, y), stop="separation", step_size=0.1, batch=6,
+            epochs=epochs, generator=generator(3),
+        )  # fmt: skip
+        assert training.evaluate(net, run.theta, x, y)[1] == 0
+        assert run.steps == steps
+        assert run.separated == (epochs > 1)
+
+
 def test_it_does_not_stop_where_labels_contradict():
     x, y = dataset(20)
     x, y = torch.cat([x, x]), torch.cat([y, (y + 1) % 3])
