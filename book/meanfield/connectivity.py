@@ -178,6 +178,7 @@ def reading(knot):
 
 # %% tags=["remove-cell"]
 import numpy as np
+from scipy.stats import ks_2samp
 
 from book.tools import figures, fits
 
@@ -239,6 +240,32 @@ def draw_knots(ax, path, title):
     ax.set(xlim=(-0.1, 6.0), ylim=(-10.6, 1.6))
     ax.set_title(title, pad=2)
     ax.axis("off")
+
+
+def laws(both, *, bins):
+    """How both solutions' weights are distributed over the neurons."""
+    found = {}
+    for name, values in {
+        "a": lambda w, a: a.flatten(),
+        "w": lambda w, a: w.flatten(),
+        "q": lambda w, a: a.square().sum(1)[0] - w.square().sum(2)[0],
+    }.items():
+        u, v = (values(*theta).double().numpy() for theta in both)
+        ends = np.quantile(np.concatenate([u, v]), [0.001, 0.999])
+        shared = dict(bins=bins or 1, range=tuple(ends), density=True)
+        counts = [np.histogram(w, **shared)[0].tolist() for w in (u, v)]
+        found[name] = {
+            "range": [u.min(), u.max(), v.min(), v.max(), *ends],
+            "density": counts if bins else None,
+            "distance": ks_2samp(u, v).statistic,
+        }
+    return {"laws": found}
+
+
+def far(line):
+    """Distance between the neurons (w_i, a_i) at both ends of a line."""
+    w, a = (p - q for (p, _), (q, _) in zip(*line.ends(0)))
+    return (w.square().sum() + (a * a.shape[1]).square().sum()).sqrt().item()
 
 
 def gather(cells, *names):
@@ -516,40 +543,13 @@ def along(net, path, x, y):
 
 # %% [markdown]
 # For the question whether one solution is a permutation of the other, to
-# which we come below, we also keep the law of the entries of $a$ and of $w$
-# over the neurons, and that of $q_i = \lVert a_i \rVert^2 - \lVert w_i
-# \rVert^2$.
+# which we come below, `laws` keeps the histograms of the entries of $a$ and
+# of $w$, and of a third quantity, $q_i = \lVert a_i \rVert^2 - \lVert w_i
+# \rVert^2$; `far` is the distance between the ends of a line, neuron by
+# neuron.
+
 
 # %%
-from scipy.stats import ks_2samp
-
-
-def laws(both, *, bins):
-    """How both solutions' weights are distributed over the neurons."""
-    found = {}
-    for name, values in {
-        "a": lambda w, a: a.flatten(),
-        "w": lambda w, a: w.flatten(),
-        "q": lambda w, a: a.square().sum(1)[0] - w.square().sum(2)[0],
-    }.items():
-        u, v = (values(*theta).double().numpy() for theta in both)
-        ends = np.quantile(np.concatenate([u, v]), [0.001, 0.999])
-        shared = dict(bins=bins or 1, range=tuple(ends), density=True)
-        counts = [np.histogram(w, **shared)[0].tolist() for w in (u, v)]
-        found[name] = {
-            "range": [u.min(), u.max(), v.min(), v.max(), *ends],
-            "density": counts if bins else None,
-            "distance": ks_2samp(u, v).statistic,
-        }
-    return {"laws": found}
-
-
-def far(line):
-    """Distance between the neurons (w_i, a_i) at both ends of a line."""
-    w, a = (p - q for (p, _), (q, _) in zip(*line.ends(0)))
-    return (w.square().sum() + (a * a.shape[1]).square().sum()).sqrt().item()
-
-
 def pair(*, dataset, width, trial, dtype, **how):
     """One pair of solutions: their paths, dropouts and histograms."""
     d = data.load(dataset, constant=True).to(dtype=getattr(torch, dtype))
