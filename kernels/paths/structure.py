@@ -29,7 +29,7 @@ from torch import Tensor
 from kernels.networks import Parameters, columns
 
 TOLERANCE = 1e-13
-_CHUNK = 1 << 20  # effective weights held at once
+_CHUNK = 1 << 17  # effective weights held at once: they stay in cache
 
 
 def segment_kind(theta: Parameters, other: Parameters) -> str:
@@ -96,14 +96,13 @@ class _Rows:
         )
 
     def effective(self, rows):
-        """The rows at each end: (rows, classes x block + 1), float64."""
+        """The rows at each end: (rows, classes x block [+ 1]), float64."""
         for weight, bias in self.ends:
             view = columns(weight, self.below.units)[rows].double()
             sums = self.below.sums(view).flatten(1)
-            last = sums.new_zeros(len(sums), 1)
             if bias is not None:
-                last = bias[rows].double()[:, None]
-            yield torch.cat([sums, last], 1)
+                sums = torch.cat([sums, bias[rows].double()[:, None]], 1)
+            yield sums
 
     def _look(self, rows):
         start, *end = self.effective(rows)
@@ -118,7 +117,9 @@ class _Rows:
         reads = torch.zeros_like(fixed)
         varies = self.below.varies
         if bool(varies.any()):
-            read = size[:, :-1].reshape(len(size), len(varies), -1)
+            block = self.ends[0][0][0].numel() // self.below.units
+            read = size[:, : len(varies) * block]
+            read = read.reshape(len(size), len(varies), block)
             read = read[:, varies].flatten(1) > self.tolerance
             reads = read.any(1)
         size = size.amax(1)
@@ -162,4 +163,7 @@ def _ray(rows):
 
 
 def _largest(weight):
-    return float(weight.abs().max()) if weight.numel() else 0.0
+    if not weight.numel():
+        return 0.0
+    low, high = torch.aminmax(weight)
+    return max(-float(low), float(high))
