@@ -46,7 +46,7 @@ def best_scale(
 
 def _newton(s, y, bias, r, tolerance, steps):
     """Newton's method from r, kept inside a bracket of the sign change."""
-    low, high = torch.zeros_like(r), torch.full_like(r, torch.inf)
+    low, high = torch.full_like(r, -1.0), torch.full_like(r, torch.inf)
     r = r.clone()
     active = torch.arange(len(s), device=s.device)
     for _ in range(steps):
@@ -59,7 +59,7 @@ def _newton(s, y, bias, r, tolerance, steps):
         # no further up than fourfold
         ahead = torch.minimum(at - slope / bend, 4 * at + 1)
         ahead = ahead.clamp(0, _LARGEST)
-        outside = (ahead < lo) | (ahead > hi)
+        outside = ((ahead <= lo) | (ahead >= hi)) & (ahead != at)
         r[active] = ahead = torch.where(outside, (lo + hi) / 2, ahead)
         moved = (ahead - at).abs() > tolerance * (1 + at)
         active = active[moved & (slope.square() / bend > _GAIN)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kernels import certificates, networks, paths
 from kernels.certificates.bounds import boxes
 
-QUICK = settings(max_examples=25, deadline=None)
+QUICK = settings(max_examples=15, deadline=None)
 
 
 def cross_entropy(z, y):
@@ -101,18 +101,41 @@ def test_never_below_a_grid_with_every_pooling():
     assert_sound(net, path, x, y, "cross_entropy", 101, budget=40)
 
 
+def assert_in_boxes(net, theta, other, x, points):
+    ((z0, z1, lo, hi),) = boxes(net, [theta, other], x)
+    for s in np.linspace(0, 1, points):
+        z = plain.forward(net, cases.between(theta, other, s), x)
+        rest = z - ((1 - s) * z0 + s * z1).numpy()
+        size = 1e-12 * (1 + abs(z).max())
+        assert (rest <= hi.numpy() + size).all()
+        assert (rest >= lo.numpy() - size).all()
+
+
 @QUICK
 @given(net=cases.mlps(max_depth=5), seed=st.integers(0, 10**6))
 def test_outputs_stay_in_their_boxes(net, seed):
     theta, other = cases.drawn(net, seed), cases.drawn(net, seed + 1)
-    x = cases.inputs(net, 4, seed)
-    for z0, z1, lo, hi in boxes(net, [theta, other], x):
-        for s in np.linspace(0, 1, 101):
-            z = plain.forward(net, cases.between(theta, other, s), x)
-            rest = z - ((1 - s) * z0 + s * z1).numpy()
-            size = 1e-12 * (1 + abs(z).max())
-            assert (rest <= hi.numpy() + size).all()
-            assert (rest >= lo.numpy() - size).all()
+    assert_in_boxes(net, theta, other, cases.inputs(net, 4, seed), 101)
+
+
+@pytest.mark.parametrize("kind", ["max", "average", "adaptive"])
+def test_pooled_outputs_stay_in_their_boxes(kind):
+    # from one constant map to another and back: the pooling does the work
+    net = networks.Network(
+        (1, 5, 5),
+        (
+            networks.Layer(2, True, 2, 0),
+            networks.Layer(1, True, 1, 0, pools=(networks.Pool(kind, 2),)),
+            networks.Layer(1, False),
+        ),
+    )
+    x = cases.inputs(net, 40)
+    for sign in (-1, 1):
+        for seed in range(3):
+            theta, other = cases.drawn(net, seed), cases.drawn(net, seed + 9)
+            last = (torch.full_like(theta[2][0], sign), None)
+            theta, other = (*theta[:2], last), (*other[:2], last)
+            assert_in_boxes(net, theta, other, x, 21)
 
 
 def test_boxes_shrink_as_the_square_of_the_interval():
@@ -160,24 +183,21 @@ def test_theorem1_is_exact_from_2d_functions(style, loss):
 
 def test_theorem41_is_exact_from_2l_plus_1_functions():
     net = networks.mlp([3, 7, 5, 6, 3])
-    thetas = cases.drawn(net, 1), cases.drawn(net, 2)
-    kept = [
-        [cases.subset(h, (h + 1) // 2, seed + i) for h in net.hidden]
-        for i, seed in enumerate((3, 7))
-    ]
-    xi = cases.subnetworks(net, kept[0], 1), cases.subnetworks(net, kept[1], 9)
+    kept = [cases.subset(h, (h + 1) // 2, h) for h in net.hidden]
+    xi = [cases.subnetworks(net, kept, seed) for seed in (1, 11)]
     path = paths.theorem41(
         net,
-        *thetas,
-        kept_a=kept[0],
-        kept_b=kept[0],
+        cases.drawn(net, 1),
+        cases.drawn(net, 2),
+        kept_a=kept,
+        kept_b=kept,
         subnetworks_a=xi[0],
-        subnetworks_b=[xi[0][0], *xi[0][1:]],
+        subnetworks_b=[xi[0][0], *xi[1][1:]],
     )
     x, y = data(net, 30)
     found = assert_sound(net, path, x, y, "cross_entropy", 11)
     assert found.exact
-    assert found.evaluations <= 2 * net.depth + 1
+    assert found.evaluations == 2 * net.depth + 1
 
 
 def test_general_ends_of_theorem2():
@@ -281,6 +301,14 @@ def test_quartic_finds_a_maximum_inside():
     )
     assert value == pytest.approx(1 / 16, rel=1e-12)
     assert t == pytest.approx(0.5, abs=1e-9)
+
+
+def test_quartic_with_a_unit_that_starts_at_its_switch():
+    one = torch.ones(1, 1, dtype=torch.float64)
+    start, end = ((0 * one, None), (one, None)), ((one, None), (one, None))
+    for x in (one, -one):  # z(t) = max(t x, 0)
+        value, t = certificates.square_supremum(start, end, x, 0 * one)
+        assert (value, t) == ((1, 1) if x > 0 else (0, t))
 
 
 # the 0-1 error

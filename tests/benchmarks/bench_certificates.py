@@ -1,0 +1,54 @@
+"""How long certificates take.
+
+    python -m pytest tests/benchmarks/bench_certificates.py -s
+
+Two networks of width 64 trained on the digits, the first 1000 training
+samples, the straight line between them, within 5 and within 1 per cent of the
+largest loss found.  One thread, process time.
+"""
+
+import time
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from kernels import certificates, data, device, networks, paths
+
+
+def trained(net, x, y, seed, steps=300):
+    """Full-batch Adam; any trained network will do."""
+    theta = net.init(generator=torch.Generator().manual_seed(seed))
+    flat = [p.requires_grad_() for layer in theta for p in layer]
+    optimiser = torch.optim.Adam(flat, lr=3e-3)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        cross_entropy(net.forward(theta, x), y).backward()
+        optimiser.step()
+    return tuple((w.detach().double(), b.detach().double()) for w, b in theta)
+
+
+@pytest.mark.parametrize("tolerance", [0.05, 0.01])
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_straight_line(benchmark, depth, tolerance):
+    digits = data.load("digits").train
+    x, y = digits.x[:1000].flatten(1), digits.y[:1000]
+    net = networks.mlp([x.shape[1], *[64] * (depth - 1), 10])
+    with device.threads(1):
+        path = paths.straight(*(trained(net, x, y, s) for s in (1, 2)))
+        start = time.process_time()
+        found = certificates.certify(net, path, x, y, tolerance=tolerance)
+        spent = time.process_time() - start
+        benchmark.pedantic(
+            certificates.certify,
+            args=(net, path, x, y),
+            kwargs={"tolerance": tolerance},
+            rounds=1,
+        )
+    print(
+        f"\ndepth {depth}, within {tolerance:.0%}: {spent:.2f} s, "
+        f"{found.intervals} intervals, attained {found.attained:.4f}, "
+        f"upper {found.upper:.4f}"
+    )
+    assert found.complete
+    assert spent < 5
