@@ -96,7 +96,10 @@ class _Rows:
         )
 
     def effective(self, rows):
-        """The rows at each end: (rows, classes x block [+ 1]), float64."""
+        """The rows at each end: (rows, classes x block [+ 1]), float64.
+
+        They may be views of the weights.
+        """
         for weight, bias in self.ends:
             view = columns(weight, self.below.units)[rows].double()
             sums = self.below.sums(view).flatten(1)
@@ -113,7 +116,8 @@ class _Rows:
         for moved in end:
             key += 0.5 * (moved @ ray)
             torch.maximum(size, moved.abs(), out=size)
-            fixed = moved.sub_(start).abs_().amax(1) <= self.tolerance
+            gap = (moved - start).abs_()  # moved may be the weights
+            fixed = gap.amax(1) <= self.tolerance
         reads = torch.zeros_like(fixed)
         varies = self.below.varies
         if bool(varies.any()):

@@ -34,6 +34,25 @@ def test_by_hand():
     assert segment_kind(silent, other) == "constant"  # they read zeros
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_weights_are_left_alone(bias):
+    net = networks.mlp([3, 5, 4, 2], bias=bias)
+    ends = cases.drawn(net, 1), cases.drawn(net, 2)
+    copies = cases.drawn(net, 1), cases.drawn(net, 2)
+    segment_kind(*ends)
+    for theta, copy in zip(ends, copies):
+        assert all(torch.equal(w, v) for (w, _), (v, _) in zip(theta, copy))
+
+
+def test_looking_leaves_the_weights_alone():
+    theta = layers([[1, 2], [3, 4]], [[1, 2]])
+    other = layers([[5, 6], [3, 4]], [[7, 2]])
+    before = [w.clone() for w, _ in (*theta, *other)]
+    segment_kind(theta, other)
+    for (w, _), was in zip((*theta, *other), before):
+        assert torch.equal(w, was)
+
+
 def test_a_zero_row_with_a_bias_is_not_zero():
     """Zeroing rows and leaving the bias is no removal."""
 
