@@ -105,6 +105,8 @@ class _Rows:
             sums = self.below.sums(view).flatten(1)
             if bias is not None:
                 sums = torch.cat([sums, bias[rows].double()[:, None]], 1)
+            elif not sums.shape[1]:  # reads zero units alone
+                sums = sums.new_zeros(len(sums), 1)
             yield sums
 
     def _look(self, rows):
