@@ -141,7 +141,7 @@ def shown(measured, unit=""):
         return "not run"
     text = f"{measured['mean']:.3g}"
     if measured["sd"] is not None:
-        text += f" ± {measured['sd']:.1g}"
+        text += f" ± {float(format(measured['sd'], '.1g')):g}"
     text += f" {unit}" if unit else ""
     return text + (
         f" (n\u00a0=\u00a0{measured['n']})" if measured["n"] > 1 else ""
