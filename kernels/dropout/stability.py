@@ -191,8 +191,7 @@ class _Run:
         """Linear layers only: draws batched, neuron-major."""
         layers = [
             tuple(
-                None if p[0] is None else torch.stack(p).squeeze(-1)
-                for p in zip(*layer)
+                None if p[0] is None else torch.stack(p) for p in zip(*layer)
             )
             for layer in zip(*(params for _, params in narrow))
         ]

@@ -238,6 +238,21 @@ def test_every_draw_is_its_dropout_network(first, loss, rescale):
     assert found.best == int(np.argmin(found.train_loss.numpy()))
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_one_unit_kept_and_one_output(bias):
+    net = networks.mlp([3, 3, 2, 1], bias=bias)
+    theta, x = cases.drawn(net, 1), cases.inputs(net, 20, 2)
+    y = torch.randn(20, generator=cases.seeded(4), dtype=torch.float64)
+    found = dropout.stability(
+        net, theta, x, y, draws=5, loss="square", generator=cases.seeded(3)
+    )
+    for t, (kept, scales) in enumerate(zip(found.kept, found.scales)):
+        assert [len(k) for k in kept] == [1, 1]
+        z = dropped(net, theta, kept, 1, scales, x)[:, 0]
+        expected = ((z - y.numpy()) ** 2).mean()
+        assert found.train_loss[t] == pytest.approx(expected)
+
+
 def test_convolutions_too():
     net = cases.convolutional()
     theta, (x, y) = cases.drawn(net, 1), data(net, 12)
