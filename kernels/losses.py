@@ -88,6 +88,6 @@ def labels(y: Tensor) -> Tensor:
 
 
 def mean_loss_and_error(z: Tensor, y: Tensor, loss: str):
-    """Mean loss and error rate over the samples, both ``(...)``."""
-    error = sample_errors(z, y).to(z.dtype).mean(-1)
-    return sample_losses(z, y, loss).mean(-1), error
+    """Mean loss and error rate over the samples, ``(...)``, float64."""
+    error = sample_errors(z, y).mean(-1, dtype=torch.float64)
+    return sample_losses(z, y, loss).mean(-1, dtype=torch.float64), error
