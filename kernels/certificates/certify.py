@@ -117,13 +117,18 @@ class _Data:
 
     def __init__(self, network, path, x, y, loss, batch):
         self.network, self.path, self.loss = network, path, loss
-        x = x.to(path.knots[0][0][0].device, torch.float64)
-        self.x = x.split(batch)
-        self.y = losses.targets(y, network.widths[-1], loss=loss, like=x)
+        self.x, self.batch = x.to(path.knots[0][0][0].device), batch
+        like = self.x.new_empty(0, dtype=torch.float64)
+        self.y = losses.targets(y, network.widths[-1], loss=loss, like=like)
+
+    def blocks(self):
+        return (block.double() for block in self.x.split(self.batch))
 
     def outputs(self, theta):
         theta = _double(theta)
-        return torch.cat([self.network.forward(theta, x) for x in self.x])
+        return torch.cat(
+            [self.network.forward(theta, x) for x in self.blocks()]
+        )
 
     def measure(self, z):
         """Mean loss and error of outputs (n, C)."""
@@ -145,7 +150,7 @@ class _Data:
     def intervals(self, segment, places):
         """One (loss bound, error bound, measures at both ends) an interval."""
         points = list(self.points(segment, places))
-        blocks = [boxes(self.network, points, x) for x in self.x]
+        blocks = [boxes(self.network, points, x) for x in self.blocks()]
         for parts in zip(*blocks):
             z0, z1, lo, hi = map(torch.cat, zip(*parts))
             ends = box_losses((z0, z1), lo, hi, self.y, self.loss)
@@ -188,9 +193,7 @@ def _between_knots(data, known, general, tolerance, budget, initial):
     quartic = data.loss == "square" and fits(data.path.knots[0], len(data.y))
     if quartic:
         for k in general:
-            value, s = square_supremum(
-                *data.path.ends(k), torch.cat(data.x), data.y
-            )
+            value, s = square_supremum(*data.path.ends(k), data.x, data.y)
             (point,) = data.points(k, [s])
             known[k].found(*data.measure(data.outputs(point)))
             known[k].upper = max(value, known[k].attained)
