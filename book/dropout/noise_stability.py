@@ -272,13 +272,13 @@ def draw_layers(net, s, m):
         ticks = np.outer([0.01, 0.1, 1, 10, 100, 1000], steps).flat
         ax.set_xticks([v for v in ticks if 0.8 * low <= v <= high])
         ax.legend(fontsize=8, handlelength=1.4)
-    at = float(np.prod(net.weight_shape(2)[1:])) ** -0.5
+    at = net.hidden[0] ** -0.5
     axes[0, 0].axvline(at, color=figures.COLOURS["black"], ls=":", lw=1)
     for ax in axes[:, 0]:
         ax.set_ylabel("samples (%)")
 
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels of histograms for the fully connected network, a curve a layer: layer cushions between 0.1 and 0.4, minimal interlayer cushions up to 1, contractions mostly near 1.5, smoothness ratios from about 2 to 50."}, "figure": {"name": "fig-ns-mlp", "caption": "The fully connected network, 200 samples: the quantities of Definitions 2 and 3 layer by layer, as in K19's D.3.1 to D.3.4 (smoothness: every sample and draw, p = 0.2). Dotted: 1/√h, the root mean square layer cushion of a random direction."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels of histograms for the fully connected network, a curve a layer: layer cushions between 0.1 and 0.4, minimal interlayer cushions up to 1, contractions mostly near 1.5, smoothness ratios from about 2 to 50."}, "figure": {"name": "fig-ns-mlp", "caption": "The fully connected network, 200 samples: the quantities of Definitions 2 and 3 layer by layer, as in K19's D.3.1 to D.3.4 (smoothness: every sample and draw, p = 0.2). Dotted: 1/√h, the root mean square cushion of layer 2 for a random direction."}}
 draw_layers(mlp, seen["fully connected"], smooth["fully connected"])
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "The same four panels for the convolutional network: cushions of the convolutions are larger, as measured against the kernel's norm, contraction and smoothness are similar."}, "figure": {"name": "fig-ns-conv", "caption": "The convolutional network, the same. The norm of a convolution is that of its kernel: the definition is for matrices, and that of the matrix which a convolution is would make the layer cushions smaller by the square root of the number of places."}}
@@ -288,7 +288,8 @@ draw_layers(conv, seen["convolutional"], smooth["convolutional"])
 # What would a cushion be if signal were like noise? For a direction $u$ drawn
 # uniformly, $\mathbb{E}\|A u\|^2 = \|A\|_F^2 / h$, where $h$ is the dimension
 # of $u$, whatever $A$ is. So the layer cushion of a random direction is
-# $1/\sqrt h$, dotted in both figures for layer 2. Data do better, typically
+# $1/\sqrt h$, dotted for layer 2 (for a convolution $h$ counts
+# channels, and edges are neglected). Data do better, typically
 # by a factor of two to four in {numref}`fig-ns-mlp`; the *smallest* cushion
 # over the samples, which is what {eq}`eq-ns-epsilon` wants, hardly does.
 #
