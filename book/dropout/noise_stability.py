@@ -278,10 +278,10 @@ def draw_layers(net, s, m):
         ax.set_ylabel("samples (%)")
 
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels of histograms for the fully connected network, a curve a layer: layer cushions between 0.1 and 0.4, minimal interlayer cushions up to 1, contractions mostly near 1.5, smoothness ratios from about 2 to 50."}, "figure": {"name": "fig-ns-mlp", "caption": "The fully connected network, 200 samples: the quantities of Definitions 2 and 3 layer by layer, as in K19's D.3.1 to D.3.4 (smoothness: every sample and draw, p = 0.2). Dotted: 1/√h, the root mean square cushion of layer 2 for a random direction."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels of histograms for the fully connected network, a curve a layer: layer cushions between 0.1 and 0.4, interlayer cushions between 0.07 and 0.8, contractions between 1 and 5, smoothness ratios mostly between 3 and 100."}, "figure": {"name": "fig-ns-mlp", "caption": "The fully connected network, 200 samples: the quantities of Definitions 2 and 3 layer by layer, as in K19's D.3.1 to D.3.4 (smoothness: every sample and draw, p = 0.2). Dotted: 1/√h, the root mean square cushion of layer 2 for a random direction."}}
 draw_layers(mlp, seen["fully connected"], smooth["fully connected"])
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "The same four panels for the convolutional network: cushions of the convolutions are larger, as measured against the kernel's norm, contraction and smoothness are similar."}, "figure": {"name": "fig-ns-conv", "caption": "The convolutional network, the same. The norm of a convolution is that of its kernel: the definition is for matrices, and that of the matrix which a convolution is would make the layer cushions smaller by the square root of the number of places."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "The same four panels for the convolutional network: layer cushions near 0.5 for the convolutions and near 0.15 for the linear layer, contractions between 1 and 1.8, smoothness ratios mostly between 3 and 20."}, "figure": {"name": "fig-ns-conv", "caption": "The convolutional network, the same. The norm of a convolution is that of its kernel: the definition is for matrices, and that of the matrix which a convolution is would make the layer cushions smaller by the square root of the number of places."}}
 draw_layers(conv, seen["convolutional"], smooth["convolutional"])
 
 # %% [markdown]
@@ -746,7 +746,7 @@ def draw_cases(cells):
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "For each width five points of five kinds on a logarithmic axis: the bound square root of p times epsilon lies three to four orders of magnitude above everything, and does not fall with the width; Theorem 2's path lies below the straight line for networks trained with dropout."}, "figure": {"name": "fig-ns-width", "caption": "Digits, 5 pairs each, a point a pair: √p ε of Definition 4, and losses: highest on the straight line, rigorous bounds for Theorem 2's path (p = 1/2) and for Lemma 3's segment (p = 1/5), and the worse end."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "For each width five points of five kinds on a logarithmic axis: the bound square root of p times epsilon lies three to five orders of magnitude above everything else; Theorem 2's path lies below the straight line for networks trained with dropout."}, "figure": {"name": "fig-ns-width", "caption": "Digits, 5 pairs each, a point a pair: √p ε of Definition 4, and losses: highest on the straight line, rigorous bounds for Theorem 2's path (p = 1/2) and for Lemma 3's segment (p = 1/5), and the worse end."}}
 draw_cases(cells)
 
 # %%
