@@ -58,19 +58,20 @@ run = chapter.start("meanfield/connectivity", profile)
 #
 # $$
 # \varepsilon_C = K e^{K T_{\max}^3} \left( \frac{\sqrt{\log N} + z}{\sqrt N}
-# + \sqrt\alpha\, \big(\sqrt{D + \log N} + z\big) \right),
-# \quad T_{\max} = \max(T, T').
+# + \sqrt\alpha\, \big(\sqrt{D + \log N} + z\big) \right).
 # $$ (eq-mc-bound)
 #
-# Here $D = d$, and $K$ depends on the assumptions' bounds only.
+# Here $T_{\max} = \max(T, T')$, $D = d$, and $K$ depends on the assumptions'
+# bounds only.
 # ```
 #
 # ## Two solutions
 #
-# As the paper does, we start one solution from a bimodal law, here $a_i$ with
-# entries near $\pm 3$, and the other from a normal law of deviation 1. They
-# see the data in different orders and stop at different times. Two columns
-# of `std` and `steps`: $\theta$, then $\theta'$.
+# As the paper does, we start one solution from a bimodal law, here with the
+# entries of $a_i$ near $\pm 3$ and those of $w_i$ near $\pm 1 / \sqrt d$, and
+# the other from normal laws. They see the data in different orders and stop
+# at different times. `std` and `steps` are given for $\theta$, then for
+# $\theta'$.
 
 # %%
 scale = run.scale(
@@ -312,8 +313,8 @@ def draw_path(cells, n):
         ax.axhline(
             top, color=orange, ls="--", label="larger end + dropout change"
         )
-        ax.set_xticks(np.arange(8) / 7, ["θ", *"123456", "θ′"])
-        ax.set(xlabel="knot", ylabel=label, xlim=(0, 1))
+        ax.set_xticks(np.arange(8) / 7, [r"$\theta$", *"123456", r"$\theta'$"])
+        ax.set(xlabel="knot", ylabel=label, xlim=(-0.01, 1.02))
         ax.set_ylim(0, 1.35 * top)
     axes[0].legend(loc="lower center")
 
@@ -410,9 +411,9 @@ def rates(cells):
     """(label, widths, values) of both paths' epsilon_C and of epsilon_D."""
     widths = gather(cells, "width")[0]
     return [
-        ("ε_C, seven segments", *epsilon(cells)),
-        ("ε_C, five segments", *epsilon(cells, "five")),
-        ("ε_D, larger of both", widths, changes(cells, "loss")),
+        (r"$\varepsilon_C$, seven segments", *epsilon(cells)),
+        (r"$\varepsilon_C$, five segments", *epsilon(cells, "five")),
+        (r"$\varepsilon_D$, larger of both", widths, changes(cells, "loss")),
     ]
 
 
@@ -446,7 +447,7 @@ def draw_rate(cells):
         ylabel="increase in test loss",
     )
     figures.log_ticks(ax, n)
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(loc="lower left")
 
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two columns of block pictures. Left: the eight knots of the seven-segment path, segments 1, 3 and 7 affine, the others constant. Right: the six knots of the five-segment path, segments 1, 3 and 5 affine, 2 and 4 constant."}, "figure": {"name": "fig-mc-knots", "caption": "The knots of both paths, read off the weights of two trained networks. Each row is a knot: input weights of the first and second half, output weights of the first and second half. Blue parts are θ's, orange ones are those of θ′, heavy frames mark what moved. Between rows: the segment's number, and its kind as proved from the weights."}}
@@ -486,12 +487,12 @@ for ax, (title, path) in zip(
 from kernels import certificates
 
 x, y = d.test.x, d.test.y
-for name, path in example.items():
+for path in example.values():
     proof = certificates.certify(net, path, x, y)
     print(
-        f"{name}: {len(path)} segments, {proof.evaluations} evaluations, "
-        f"largest loss {proof.attained:.4f}, exact: {proof.exact}, "
-        f"largest error {100 * proof.error_attained:.2f} %"
+        f"{len(path)} segments, {proof.evaluations} evaluations: "
+        f"loss {proof.attained:.4f}, exact: {proof.exact}; "
+        f"error {100 * proof.error_attained:.2f} %"
     )
 run.measure("s20-path-segments", len(example["The paper's seven"]))
 run.measure("s20-path-segments-ours", len(example["Our five"]))
@@ -596,7 +597,7 @@ for name in ("loss", "error"):
         above = (top > limit + 1e-5).sum()
         print(f"largest {name} beyond {label}: {above} of {top.size} pairs")
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Digits, N = 1600: test loss and test error along the seven segments. Both stay below the dashed bound, rise on segments 1 and 2, dip in the middle of segment 3, and are constant on segments 2, 4, 5 and 6."}, "figure": {"name": "fig-mc-path", "caption": "Digits, N = 1600, mean and one standard deviation over 5 pairs. The loss peaks at knots, as it must; in the middle of segment 3 two half networks vote together, and the loss falls to that of the whole ones. Dashed: the larger end plus the larger change by dropout."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Digits, N = 1600: test loss and test error along the seven segments. Both stay below the dashed bound, rise on segments 1 and 2, dip in the middle of segment 3, and are constant on segments 2, 4, 5 and 6."}, "figure": {"name": "fig-mc-path", "caption": "Digits, N = 1600, mean and one standard deviation over 5 pairs. The loss peaks at knots, as it must; in the middle of segment 3 two half networks vote together, and the loss falls back towards that of the whole ones. Dashed: the larger end plus the larger change by dropout."}}
 draw_path(cells, 1600)
 
 # %% [markdown]
@@ -676,6 +677,10 @@ draw_laws(cells, large_w, 1600)
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Left, N = 1600: the straight line's loss is far above that of both paths, the matched line's is flat. Right: with N the paths' largest loss falls to that of the ends, the straight line's stays near 0.2, the matched line's is lowest at every width."}, "figure": {"name": "fig-mc-lines", "caption": "Digits, 5 pairs. Left: loss along four routes at N = 1600. Right: the largest loss against N. The straight line has a barrier that the width does not remove; the paths' barrier falls; after matching there is next to none at any width."}}
 draw_lines(cells, 1600)
 
+# %% [markdown]
+# In numbers: the largest loss, less that of the larger end, and the largest
+# error.
+
 # %%
 for name in NAMES:
     n, top = gather(cells, name, "top_loss")
@@ -683,15 +688,15 @@ for name in NAMES:
     error = gather(cells, name, "top_error")[1].mean(1)
     for j in (-2, -1):
         print(
-            f"{NAMES[name]:26s} N = {n[j]:4d}: largest loss {added[j]:.3f} "
-            f"above the larger end's, largest error {error[j]:.1f} %"
+            f"{NAMES[name]:25s} N = {n[j]}: "
+            f"loss {added[j]:.3f} above the end, error {error[j]:.1f} %"
         )
 n, nearer = gather(cells, "nearer")
-print(f"N = {n[-1]}: matching leaves {nearer[-1].mean():.2f} of the distance")
+print(f"matching leaves {nearer[-1].mean():.2f} of the distance")
 straight = certificates.certify(net, paths.straight(a, b), x, y)
 print(
-    f"N = 200: largest loss on the line between {straight.attained:.3f} and "
-    f"{straight.upper:.3f}, {straight.intervals} intervals"
+    f"certified, N = 200: {straight.attained:.3f} to {straight.upper:.3f}, "
+    f"{straight.intervals} intervals"
 )
 
 # %% [markdown]
@@ -706,8 +711,8 @@ print(
 # as far apart as unmatched ones.
 #
 # The largest losses of both lines are those of 25 points, for their segments
-# are neither constant nor affine. There `certify` bounds the continuum from
-# above; the last line printed is an example.
+# are neither constant nor affine. On such a segment `certify` encloses the
+# largest loss; the last line printed is an example.
 #
 # ## The rate
 #
@@ -765,9 +770,10 @@ draw_rate(paper)
 # straight line is now worse in both (2.7 %, 0.16 above), the matched line
 # again better in both (2.1 %, 0.004 above). The largest error went beyond
 # the four networks' in one pair of the fifteen, beyond the bound in none.
-# The $q_i$ drift more than on the digits, and downwards: inputs have 785
-# features, which makes the gradient in $w_i$ the larger one. Still the
-# distribution functions of $q_i$ are 0.99 apart, where 1 is disjoint.
+# The $q_i$ drift more than on the digits, and downwards, so that the gradient
+# in $w_i$ must be the larger one: it grows with the norm of the input, which
+# has 785 features. Still the distribution functions of $q_i$ are 0.99 apart,
+# where 1 is disjoint.
 #
 # ## Verdict
 
