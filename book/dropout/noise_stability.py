@@ -4,9 +4,9 @@
 #
 # **In one sentence.** A network whose layers pass a signal on better than
 # noise can walk *straight* to a dropout version of itself; we measure every
-# quantity that this rests on, find the theorem's bound true and empty at the
-# widths that one trains, and prove from the weights that the walk itself is
-# low.
+# quantity that this rests on, find its assumption not met and its bound
+# empty at the widths that one trains, and prove from the weights that the
+# walk itself is low.
 #
 # **Reproduces** {cite}`kuditipudi2019`: Definitions 2, 3 and 4, Algorithm 1,
 # Lemmas 3 and 5, Theorem 2, Sections D.3.1 to D.3.4 on smaller networks.
@@ -617,8 +617,8 @@ for i in range(2, mlp.depth + 1):
 # $t = 1$, Lemma 3's $\theta + t(\theta_1 - \theta)$ at $t = 0$; since all $t$
 # are meant, no harm. (We count as Lemma 3 does.) For $i = j$ it compares 0
 # with 0 or more. In the proof of Lemma 3, $\|A_{i,t}\| \le (1 - t)\|\hat
-# A_i\| + t\|A_i\|$ has $t$ and $1 - t$ exchanged, $\kappa$ and $\alpha$ are one
-# number, and $\|A\|_F$ in (1) is $\|A_i\|_F$. In the appendix's Theorem 3,
+# A_i\| + t\|A_i\|$ has $t$ and $1 - t$ exchanged, $\kappa$ and $\alpha$ are
+# one number, and $\|A\|_F$ in (1) is $\|A_i\|_F$. In the appendix's Theorem 3,
 # "$\|A_i\|_F = O(\sqrt p)\|A_i\|_F$" means the *column* $[A_i]_j$ on the
 # left. Theorem 2 does not repeat that assumption, and need not: at $p = 3/4$
 # it is always true. Its middle part also uses that the loss is convex.
@@ -764,17 +764,17 @@ print(f"{whole} of {len(cells)} paths proved within 5 %")
 # above anything that happens; at width 32 single samples, almost off in some
 # layer, spoil it altogether. Width does help, the promise and, more to the
 # point, the path: its proved bound falls from 1 to 0.15 where the straight
-# line stays above 1.3. But $\epsilon$ does not tell good networks from bad
+# line stays above 1.2. But $\epsilon$ does not tell good networks from bad
 # ones: without dropout in training it is three times *smaller* at the same
-# width, and Theorem 2's path is six times *higher*, no lower than the
-# straight line. "The path is low" is a fact about networks trained with
+# width, and Theorem 2's path is six times *higher*, about as high as
+# the straight line. "The path is low" is a fact about networks trained with
 # dropout, which the certificate sees and Definition 4 does not.
 #
 # ## At the paper's scale
 #
 # The paper measures these quantities on VGG-11 and CIFAR-10, which we leave
-# to a machine with a GPU. The recorded run trains bias-free networks of three
-# hidden layers on MNIST with Appendix D.1's recipe.
+# to a machine with a GPU. The paper-scale run trains bias-free networks of
+# three hidden layers on MNIST with Appendix D.1's recipe.
 
 # %%
 run.measure("k19-theorem2-segments", len(walks[0.75, "paper"][0]))
