@@ -761,8 +761,8 @@ print(f"{whole} of {len(cells)} paths proved within 5 %")
 
 # %% [markdown]
 # Three things to see. The promise lies three to five orders of magnitude
-# above anything that happens; at width 32 single samples, almost off in some
-# layer, spoil it altogether. Width does help, the promise and, more to the
+# above anything that happens; at width 32 one pair of the five is at
+# $10^6$. Width does help, the promise and, more to the
 # point, the path: its proved bound falls from 1 to 0.15 where the straight
 # line stays above 1.2. But $\epsilon$ does not tell good networks from bad
 # ones: without dropout in training it is three times *smaller* at the same
