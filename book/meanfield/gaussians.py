@@ -48,8 +48,8 @@ run = chapter.start("meanfield/gaussians", profile)
 # $$
 # \begin{aligned}
 # &\big| L_N(\theta) - L_{|A|}(\theta_S) \big| \\
-# &\le K(T) \Big( \tfrac{\sqrt{\log |A|} + z}{\sqrt{|A|}}
-# + \sqrt\alpha\, \big(\sqrt{D + \log N} + z\big) \Big),
+# &\quad \le K(T) \Big( \frac{\sqrt{\log |A|} + z}{\sqrt{|A|}} \\
+# &\qquad + \sqrt\alpha\, \big(\sqrt{D + \log N} + z\big) \Big),
 # \end{aligned}
 # $$ (eq-mg-bound)
 #

@@ -789,7 +789,7 @@ run.verdict()
 #    moves, and for which case?
 # 2. Set `time=2`. Predict the column "farthest, T" before you run it.
 # 3. Delete the line of `endless` that gives the biases unit size. One
-#    activation stops learning: which one, and what has that to do with the
+#    activation then hardly learns: which one, and what has that to do with the
 #    symmetry of the two Gaussians?
 #
 # ## Provenance
