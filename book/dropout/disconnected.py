@@ -54,7 +54,7 @@ run = chapter.start("dropout/disconnected", profile)
 # negative,
 #
 # $$
-# \phi(f_1) - \phi(f_2) \;=\; y \;=\; \phi(f_3) + \dots + \phi(f_{h+2}).
+# \phi(f_1) - \phi(f_2) = y = \phi(f_3) + \dots + \phi(f_{h+2}).
 # $$ (eq-dc-two)
 #
 # On the left is the teacher: two live units, one of them with a *negative*
@@ -64,8 +64,8 @@ run = chapter.start("dropout/disconnected", profile)
 # %%
 from kernels import counterexample
 
-h, k, l, m, n = 4, 5, 10, 13, 18  # noqa: E741
-x, y = counterexample.dataset(h, k, l, m, n)
+ends = dict(k=5, l=10, m=13, n=18)
+x, y = counterexample.dataset(4, **ends)
 
 # %% tags=["remove-cell"]
 import numpy as np
@@ -202,7 +202,7 @@ def table(cells):
 
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "The data set as a table of 18 rows and 6 columns in four blocks: columns 1 and 2 count up to l and carry minus ones between l and m; the other columns hold a repeated identity pattern, positive up to l and negative after m."}, "figure": {"name": "fig-dc-data", "caption": "The data set for h = 4 at its smallest sizes, k = 5, l = 10, m = 13, n = 18 (lines after rows k, l, m). Orange: positive; blue: negative. Up to row k a column has −1 where it is not 1; from there to row l, in the outlined entries, it has 0. Read literally, the paper's formula puts −1 there too."}}
-draw_data(x.numpy(), y.numpy(), {"k": k, "l": l, "m": m, "n": n})
+draw_data(x.numpy(), y.numpy(), ends)
 
 # %%
 worst = 0.0
@@ -245,8 +245,8 @@ run.measure("k19-theorem4-teacher", live["teacher"])
 #    units are 1 in both, so no unit may lose anything: each uses *one* column.
 #    But there are $h$ columns to serve, and $h - 1$ units.
 #
-# ```{prf:proof} Theorem 4, from the lemma
-# Follow a path of minimal loss from the teacher to the full network. Its
+# ```{prf:proof}
+# The theorem follows from the lemma. Take a path of minimal loss from the teacher to the full network. Its
 # output weights start with a negative one and end all positive. At the *last*
 # moment at which some $w_u \le 0$, all weights are $\ge 0$ and at least one
 # is 0, by continuity. The unit of weight 0 does nothing, so $h - 1$ units of
@@ -269,7 +269,8 @@ run.measure("k19-theorem4-teacher", live["teacher"])
 # ## How high is the wall?
 #
 # Take the square loss, $L(\theta) = \frac1n \sum_i (f_\theta(x_i) - y_i)^2$.
-# The *lowest pass*
+# The height of the wall, the *barrier*, is the infimum over paths between the
+# two minima of the largest loss on the path. The *lowest pass*
 #
 # $$
 # P_h = \min_{a_1, \dots, a_{h-1}} \frac1n \sum_{i=1}^n
@@ -429,7 +430,7 @@ table(cells)
 # %% [markdown]
 # Here *proved* $\le P_h \le$ *pass found*, and *proved* $\le$ wall $\le$
 # *optimised*. At these three widths the last three agree within two per
-# cent: the wall is as high as its lowest pass, and no higher.
+# cent: to that accuracy, the wall is no higher than its lowest pass.
 # {numref}`fig-dc-ways` walks the three paths.
 
 # %% tags=["hide-input", "rtol=0.1", "atol=0.1"] mystnb={"image": {"alt": "Mean square error on a logarithmic axis along three paths between the two minima at h = 4: the straight line rises above 3, the path of Theorem 1 to 0.28, the optimised path to the horizontal line at 0.0106 that no path can stay below."}, "figure": {"name": "fig-dc-ways", "caption": "h = 4: loss along three paths between the minima. All begin and end at loss 0 (off the axis). Every path must reach the black line, and the optimised one hardly rises above it."}}
@@ -443,8 +444,8 @@ draw_ways(next(c for c in cells if c["h"] == 4))
 #
 # ## Why Theorem 1 is not contradicted
 #
-# Theorem 1 joins minima that are dropout stable. Are these? Over all halves
-# and all rescalings, the loss of the best is
+# Theorem 1 joins minima that are dropout stable. Are these? Among a hundred
+# random halves, each with its best rescaling, the smallest loss is
 
 # %%
 for c in cells:
@@ -539,11 +540,11 @@ _ = axes[1].legend(fontsize=8)
 # columns in $J$, and 0 on all others; the full network is $[3] + \dots +
 # [h+2]$. Step 3 of the lemma says that without a bias a unit can be $[J]$ for
 # a single column only. With one it can for any $J$ but all of them. With
-# $q = |J|$ and $c = (q - 1)/(h - q)$, on every sample,
+# $q = |J|$, $c = (q - 1)/(h - q)$ and any $b \ge c$, on every sample,
 #
 # $$
 # \phi\Big( b\,(f_1 - f_2) + \sum_{j \in J} f_j - c \sum_{j \notin J} f_j
-# - b \Big) = [J] \qquad \text{if } b \ge \max(c, 0).
+# - b \Big) = [J].
 # $$ (eq-dc-bias)
 #
 # (On samples of label 1, $b(f_1 - f_2) - b = 0$. After row $l$ it is at most
@@ -596,15 +597,15 @@ for width in (4, 5, 8):
 # consequence.
 
 # %%
-x, y = counterexample.dataset(h, k, l, m, n)
+x, y = counterexample.dataset(4, **ends)
 literal = x.clone()
-block = literal[k:l, 2:]
+block = literal[ends["k"] : ends["l"], 2:]
 block[block == 0] = -1  # "-1, ... i <= l"
-student = counterexample.network(h)
+student = counterexample.network(4)
 for name, data in (("corrected", x), ("literal", literal)):
     losses = [
         (student.forward(theta, data)[:, 0] - y).square().mean().item()
-        for theta in counterexample.minima(h)
+        for theta in counterexample.minima(4)
     ]
     found = counterexample.lowest_pass(
         data, y, starts=300, generator=run.generator("literal")
@@ -619,7 +620,7 @@ for name, data in (("corrected", x), ("literal", literal)):
 # in.
 
 # %%
-teacher, full = counterexample.minima(h)
+teacher, full = counterexample.minima(4)
 off = (torch.zeros_like(full[1][0]), None)  # all output weights 0
 fade = paths.Path([teacher, (teacher[0], off), (full[0], off), full])
 outputs = torch.cat(
