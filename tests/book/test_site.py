@@ -320,8 +320,9 @@ def test_figures_sit_on_the_page(tab, scheme):
 
     dress(tab, scheme)
     box = tab.evaluate("""(() => {
-      const figure = document.querySelector(
+      const figures = document.querySelectorAll(
         "article .cell_output img:not(.keep-colours)");
+      const figure = [...figures].find(f => f.height < innerHeight);
       figure?.scrollIntoView({block: "center", behavior: "instant"});
       return figure?.getBoundingClientRect().toJSON();
     })()""")
@@ -379,12 +380,10 @@ def test_search_finds_a_word(first):
       field.form.submit();
     })()""")
     first.until("location.pathname.endsWith('/search.html')")
-    found = first.until(
+    first.until(
         "[...document.querySelectorAll('#search-results li a')]"
-        ".map(a => a.getAttribute('href'))"
-        ".filter((h, i, all) => all.length).join(' ')"
+        ".some(a => a.getAttribute('href').includes('book/index.html'))"
     )
-    assert "book/index.html" in found
 
 
 @pytest.mark.browser
