@@ -171,61 +171,35 @@ for name, sigmas in readings.items():
 # since the VGG-16 features that the paper feeds its networks with cannot be
 # had here.
 
+
 # %%
+def case(dataset, widths, trials, std, step_size, steps, **more):
+    """A row below; `std` is the deviation of each layer's initial entries."""
+    if not isinstance(trials, list):
+        trials = [trials] * len(widths)  # at each width
+    row = dict(dataset=dataset, depth=len(std), widths=widths, trials=trials)
+    return dict(row, std=std, step_size=step_size, steps=steps, **more)
+
+
+four, five = [16, 32, 64, 128], [16, 32, 64, 128, 256]
+mid, wide = [100, 200, 400, 800], [200, 800, 3200, 12800]
+small, large, fixed = [1, 2, 2, 2], [3, 3, 3, 3], dict(train_ends=False)
 scale = run.scale(
     laptop=dict(
-        cases={  # std: of the initial entries, layer by layer
-            "two layers": dict(
-                dataset="digits",
-                depth=2,
-                widths=[16, 32, 64, 128, 256],
-                trials=[5] * 5,
-                std=[1, 1],
-                step_size=0.5,  # alpha
-                steps=390,  # 30 epochs
+        cases={
+            "two layers": case("digits", five, 5, [1, 1], 0.5, 390),
+            "three layers": case("digits", five, 5, [1, 1, 1], 0.3, 325),
+            "four layers": case("digits", four, 5, small, 0.3, 390),
+            "four layers, ends fixed": case(
+                "digits", four, 5, large, 0.3, 390, **fixed
             ),
-            "three layers": dict(
-                dataset="digits",
-                depth=3,
-                widths=[16, 32, 64, 128, 256],
-                trials=[5] * 5,
-                std=[1, 1, 1],
-                step_size=0.3,
-                steps=325,
-            ),
-            "four layers": dict(
-                dataset="digits",
-                depth=4,
-                widths=[16, 32, 64, 128],
-                trials=[5] * 4,
-                std=[1, 2, 2, 2],
-                step_size=0.3,
-                steps=390,
-            ),
-            "four layers, ends fixed": dict(
-                dataset="digits",
-                depth=4,
-                train_ends=False,
-                widths=[16, 32, 64, 128],
-                trials=[5] * 4,
-                std=[3, 3, 3, 3],
-                step_size=0.3,
-                steps=390,
-            ),
-            "ends fixed, smaller weights": dict(
-                dataset="digits",
-                depth=4,
-                train_ends=False,
-                widths=[64],
-                trials=[5],
-                std=[1, 2, 2, 2],
-                step_size=0.3,
-                steps=390,
+            "ends fixed, smaller weights": case(
+                "digits", [64], 5, small, 0.3, 390, **fixed
             ),
         },
         scaling=dict(
             dataset="digits",
-            widths=[16, 32, 64, 128],
+            widths=four,
             trials=[5] * 4,
             step_size=0.3,
             lazy_step_size=0.5,
@@ -233,60 +207,32 @@ scale = run.scale(
         ),
         pairs=dict(
             dataset="digits",
-            widths=[16, 32, 64, 128, 256],
+            widths=five,
             trials=[5] * 5,
             step_size=0.3,
-            steps=[325, 260],  # of the two solutions
+            steps=[325, 260],
         ),
         dtype="float64",
     ),
     paper=dict(
         cases={
-            "two layers": dict(
-                dataset="mnist",
-                depth=2,
-                widths=[200, 800, 3200, 12800],
-                trials=[3, 3, 1, 1],
-                std=[1, 3],
-                step_size=0.1,
-                steps=4200,  # 7 epochs
+            "two layers": case("mnist", wide, [3, 3, 1, 1], [1, 3], 0.1, 4200),
+            "three layers": case(
+                "mnist",
+                [*mid, 1600, 3200],
+                [3, 3, 3, 2, 1, 1],
+                [1, 1, 1],
+                0.1,
+                1800,
             ),
-            "three layers": dict(
-                dataset="mnist",
-                depth=3,
-                widths=[100, 200, 400, 800, 1600, 3200],
-                trials=[3, 3, 3, 2, 1, 1],
-                std=[1, 1, 1],
-                step_size=0.1,
-                steps=1800,  # 3 epochs
+            "three layers, CIFAR-10": case(
+                "cifar10", mid, 2, [1, 3, 3], 0.01, 2500
             ),
-            "three layers, CIFAR-10": dict(
-                dataset="cifar10",
-                depth=3,
-                widths=[100, 200, 400, 800],
-                trials=[2] * 4,
-                std=[1, 3, 3],
-                step_size=0.01,
-                steps=2500,  # 5 epochs
+            "four layers, CIFAR-10": case(
+                "cifar10", mid, 2, [1, 3, 3, 3], 0.01, 2500
             ),
-            "four layers, CIFAR-10": dict(
-                dataset="cifar10",
-                depth=4,
-                widths=[100, 200, 400, 800],
-                trials=[2] * 4,
-                std=[1, 3, 3, 3],
-                step_size=0.01,
-                steps=2500,
-            ),
-            "four layers, ends fixed": dict(
-                dataset="mnist",
-                depth=4,
-                train_ends=False,
-                widths=[100, 200, 400, 800],
-                trials=[2] * 4,
-                std=[3, 3, 3, 3],
-                step_size=0.1,
-                steps=1800,
+            "four layers, ends fixed": case(
+                "mnist", mid, 2, large, 0.1, 1800, **fixed
             ),
         },
         scaling=dict(
@@ -299,7 +245,7 @@ scale = run.scale(
         ),
         pairs=dict(
             dataset="mnist",
-            widths=[100, 200, 400, 800],
+            widths=mid,
             trials=[2] * 4,
             step_size=0.1,
             steps=[1800, 1200],
@@ -633,7 +579,7 @@ draw_change(cells, ["two layers", "three layers", "four layers"])
 #
 # What the loss of half of the neurons does to the classification error:
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Added test error against N for two, three and four layers, and four layers with fixed ends: all fall as N grows, later and less steeply the deeper the network."}, "figure": {"name": "fig-mm-added", "caption": "Digits, end of training: added test error, in points, when half of every hidden layer is removed. All fall with the width; a deeper network needs more width for the same stability, since it loses half of more layers."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Added test error against N for two, three and four layers, and four layers with fixed ends: it falls as N grows, later and less steeply the deeper the network, and last with fixed ends."}, "figure": {"name": "fig-mm-added", "caption": "Digits, end of training: added test error, in points, when half of every hidden layer is removed. It falls with the width, once the halves do better than guessing; a deeper network needs more width for the same stability, since it loses half of more layers."}}
 draw_added(cells)
 
 # %% [markdown]
