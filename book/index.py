@@ -29,7 +29,7 @@
 # numbers. Where a segment is of neither kind, the book computes an upper
 # bound and says how far it is from the highest loss found.
 #
-# **It keeps score.** Every number that the papers publish has a row: what was
+# **It keeps score.** The numbers that its chapters cover have a row each: what was
 # published, what we measured with how many repetitions, the tolerance written
 # before the run, and the verdict. What failed stays in.
 #

@@ -1,8 +1,12 @@
 """Rendering: what goes stale, what stays, what an author is told."""
 
+import base64
+import io
 import textwrap
 
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pytest
 
 from book.tools import notebooks, render, site
@@ -184,6 +188,26 @@ def test_scrub_removes_what_differs_between_runs():
     assert [o.text for o in once.cells[0].outputs] == ["ab"]
     again = nbformat.from_dict(dict(once))
     assert notebooks.scrub(again) == once
+
+
+def test_a_lighter_picture_looks_the_same():
+    """Fewer bytes, the same size, no pixel far off; twice is once."""
+    figure, ax = plt.subplots(figsize=(4, 2))
+    ax.plot(np.sin(np.arange(40)), label="a curve")
+    ax.legend()
+    file = io.BytesIO()
+    figure.savefig(file, format="png", facecolor="white")
+    plt.close(figure)
+    heavy = base64.b64encode(file.getvalue()).decode()
+    light = notebooks.lighter(heavy)
+    assert len(light) < 0.7 * len(heavy)
+    assert notebooks.lighter(light) == light
+    before, after = (
+        plt.imread(io.BytesIO(base64.b64decode(png)))[..., :3]
+        for png in (heavy, light)
+    )
+    assert before.shape == after.shape
+    assert np.abs(before - after).max() < 0.15
 
 
 def test_the_committed_notebooks_are_in_step_and_fresh():
