@@ -19,7 +19,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from book.tools import records
+
+ROOT = records.ROOT
 FIELDS = ("id", "chapter", "where", "says", "published", "accept", "scale")
 OPTIONAL = ("unit", "judged")
 RULES = ("below", "above", "value", "between", "equals")
@@ -148,57 +150,90 @@ def shown(measured, unit=""):
     )
 
 
-class Verdict:
-    """The verdict table: HTML in the book, plain text in a terminal."""
+HEAD = (
+    "Claim",
+    "Published",
+    "Ours, laptop",
+    "Ours, paper scale",
+    "Tolerance",
+    "Verdict",
+)
 
-    head = (
-        "Claim",
-        "Published",
-        "Ours, laptop",
-        "Ours, paper scale",
-        "Tolerance",
-        "Verdict",
+
+def cells(claim, got):
+    """One row under HEAD; `got` is {"laptop": measure, "paper": measure}."""
+    return (
+        f"{claim.says} ({claim.where})",
+        claim.published,
+        shown(got.get("laptop"), claim.unit),
+        shown(got.get("paper"), claim.unit),
+        f"{claim.tolerance}, {claim.scale}",
+        claim.verdict(got),
     )
+
+
+def tr(claim, got, name=html.escape):
+    """That row in HTML; `name` writes the claim's own cell.
+
+    The labels and roles keep it a table for eyes and ears where a narrow
+    page stacks the cells (_static/book.css).
+    """
+    first, *rest, verdict = cells(claim, got)
+    tds = "".join(
+        f'<td role="cell" data-label="{label}">{html.escape(text)}</td>'
+        for label, text in zip(HEAD[1:], rest)
+    )
+    return (
+        f'<tr role="row" id="{claim.id}"><th role="rowheader" scope="row">'
+        f'{name(first)}</th>{tds}<td role="cell" '
+        f'class="{verdict.replace(" ", "-")}">{verdict}</td></tr>'
+    )
+
+
+def table(bodies, caption):
+    """A table of verdicts from its bodies' rows, in HTML."""
+    head = "".join(
+        f'<th role="columnheader" scope="col">{h}</th>' for h in HEAD
+    )
+    return (
+        f'<table role="table" class="verdict"><caption>{caption}</caption>'
+        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        + "".join(f'<tbody role="rowgroup">{b}</tbody>' for b in bodies)
+        + "</table>"
+    )
+
+
+class Verdict:
+    """A chapter's verdicts: HTML in the book, plain text in a terminal.
+
+    In a notebook the output's metadata carry the laptop run's measures, claim
+    by claim, under "measures": the scoreboard reads them there.
+    """
 
     def __init__(self, claims, measures):
         self.claims = claims
-        self.measures = measures  # claim id -> {"laptop":, "paper":}
-        self.rows = []
-        for c in claims:
-            got = measures.get(c.id, {})
-            cells = (
-                f"{c.says} ({c.where})",
-                c.published,
-                shown(got.get("laptop"), c.unit),
-                shown(got.get("paper"), c.unit),
-                f"{c.tolerance}, {c.scale}",
-                c.verdict(got),
-            )
-            self.rows.append(cells)
+        self.measures = {c.id: measures.get(c.id, {}) for c in claims}
 
     def __str__(self):
         lines = []
-        for row in self.rows:
+        for c in self.claims:
+            row = cells(c, self.measures[c.id])
             lines.append(f"[{row[-1]}] {row[0]}")
-            for name, cell in zip(self.head[1:-1], row[1:-1]):
+            for name, cell in zip(HEAD[1:-1], row[1:-1]):
                 lines.append(f"    {name.lower()}: {cell}")
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        head = "".join(f'<th scope="col">{h}</th>' for h in self.head)
-        body = []
-        for *cells, verdict in self.rows:
-            style = verdict.replace(" ", "-")
-            tds = "".join(f"<td>{html.escape(c)}</td>" for c in cells[1:])
-            body.append(
-                f'<tr><th scope="row">{html.escape(cells[0])}</th>{tds}'
-                f'<td class="{style}">{verdict}</td></tr>'
-            )
-        return (
-            '<table class="verdict"><caption>Published numbers beside ours'
-            f"</caption><thead><tr>{head}</tr></thead><tbody>"
-            + "".join(body)
-            + "</tbody></table>"
-        )
+        rows = [tr(c, self.measures[c.id]) for c in self.claims]
+        return table(["".join(rows)], "Published numbers beside ours")
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data = {"text/html": self._repr_html_()}
+        kept = {
+            name: records.rounded(got["laptop"])
+            for name, got in self.measures.items()
+            if got.get("laptop")
+        }
+        return data, {"measures": kept}
