@@ -1,0 +1,117 @@
+"""Networks of one shape, stacked: one batched product a layer for all."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kernels.networks import Network, Parameters, columns
+
+
+def kept_counts(
+    net: Network, keep: float | Sequence[int | float]
+) -> list[int]:
+    """|I_l| for the hidden layers 1 … d - 1: N21's K_l = ⌈(1 - f) n_l⌉.
+
+    ``keep``: 1 - f, of which 1e-9 units are forgiven before rounding up (2/3
+    of 300 is 200); or one entry a hidden layer, a fraction or, if an int, the
+    exact number.  Raises ValueError where a layer would keep no unit, or more
+    than it has.
+    """
+    hidden = net.hidden
+    each = [keep] * len(hidden) if isinstance(keep, int | float) else [*keep]
+    if len(each) != len(hidden):
+        raise ValueError(
+            f"keep has {len(each)} entries; the network has {len(hidden)} "
+            "hidden layers"
+        )
+    counts = []
+    for i, (share, width) in enumerate(zip(each, hidden), 1):
+        exact = isinstance(share, int) and not isinstance(keep, int)
+        kept = share if exact else math.ceil(share * width - 1e-9)
+        if not 1 <= kept <= width:
+            raise ValueError(
+                f"keep is {share}: hidden layer {i} would keep {kept} of its "
+                f"{width} units; 1 to {width} will do"
+            )
+        counts.append(kept)
+    return counts
+
+
+def narrow(net: Network, sizes: Sequence[int], layer: int) -> Network:
+    """The shape of xi_l, l = ``layer``: |I_l| inputs, n_p - |I_p| units.
+
+    ``sizes``: |I_p| of the hidden layers; all inputs feed xi_0.
+    """
+    inputs = sizes[layer - 1] if layer else net.widths[0]
+    rest = [h - k for h, k in zip(net.hidden, sizes)]
+    return net.narrow([inputs, *rest[layer:]], first=layer)
+
+
+def stack(thetas: Sequence[Parameters]) -> list[tuple[Tensor, Tensor | None]]:
+    """One (draws, out, …) weight and (draws, out) bias a layer."""
+    return [
+        tuple(None if p[0] is None else torch.stack(p) for p in zip(*layer))
+        for layer in zip(*thetas)
+    ]
+
+
+def unstack(layers, t: int) -> Parameters:
+    """The parameters of the ``t``-th network, copied."""
+    return tuple(
+        tuple(None if p is None else p.detach()[t].clone() for p in layer)
+        for layer in layers
+    )
+
+
+def take(net: Network, layer: int, h: Tensor, kept: Tensor) -> Tensor:
+    """Each draw's units of the features ``h`` of ``layer``.
+
+    ``kept`` (draws, k).  Maps (n, C, H, W) become (n, draws * k, H, W), flat
+    features (n, …) become (draws, n, k * block).
+    """
+    if h.dim() == 4:
+        return h[:, kept.flatten()]
+    blocks = columns(h, net.widths[layer])  # (n, units, block)
+    return blocks[:, kept].flatten(2).transpose(0, 1)  # (draws, n, k * block)
+
+
+def forward(net: Network, layers, h: Tensor) -> Tensor:
+    """Outputs (draws, n, outputs) of stacked networks of ``net``'s shape.
+
+    ``h``: what :func:`take` gives, or one input for all: (n, features) or
+    (n, C, H, W).
+    """
+    for i, (weight, bias) in enumerate(layers, 1):
+        layer = net.layers[i - 1]
+        if layer.kernel is None:
+            h = _linear(weight, bias, h)
+        else:
+            h = functional.conv2d(
+                h,
+                weight.flatten(0, 1),
+                None if bias is None else bias.flatten(),
+                stride=layer.stride,
+                padding=layer.padding,
+                groups=1 if h.shape[1] == weight.shape[2] else len(weight),
+            )  # (n, draws * out, H, W)
+        if i < net.depth:
+            h = torch.relu(h)
+            for pool in layer.pools:
+                h = pool(h)
+            if h.dim() == 4 and net.layers[i].kernel is None:
+                h = h.unflatten(1, weight.shape[:2]).flatten(2)
+                h = h.transpose(0, 1)  # (draws, n, channels * H * W)
+    return h
+
+
+def _linear(weight, bias, h):
+    if h.dim() == 3:
+        if bias is None:
+            return torch.bmm(h, weight.mT)
+        return torch.baddbmm(bias[:, None], h, weight.mT)
+    offset = None if bias is None else bias.flatten()
+    z = functional.linear(h.flatten(1), weight.flatten(0, 1), offset)
+    return z.unflatten(1, weight.shape[:2]).transpose(0, 1)
