@@ -29,12 +29,28 @@
 # numbers. Where a segment is of neither kind, the book computes an upper
 # bound and says how far it is from the highest loss found.
 #
-# **It keeps score.** The numbers that its chapters cover have a row each: what was
-# published, what we measured with how many repetitions, the tolerance written
-# before the run, and the verdict. What failed stays in.
+# **It keeps score.** Every number that its chapters take from the papers has
+# a row on the {ref}`scoreboard <scoreboard>`: what was published, what we
+# measured with how many repetitions, the tolerance written before the run,
+# and the verdict. What failed stays in.
 #
 # **It says where the papers have gaps**, and shows each repair.
-#
+
+# %% tags=["remove-cell"]
+import sys
+from pathlib import Path
+
+here = Path(globals().get("__file__", "chapter.py")).resolve()
+root = next(p for p in here.parents if (p / "_config.yml").exists())
+sys.path.insert(0, str(root))
+
+# %% tags=["remove-input"]
+from book.tools import scores
+from book.tools.chapter import show
+
+show(scores.summary())
+
+# %% [markdown]
 # ## How to read it, and how to run it
 #
 # Each chapter opens with one sentence, its claim. Code cells show the
@@ -50,14 +66,6 @@
 # as plain scripts.
 #
 # To use a construction on your own network, start from the package:
-
-# %% tags=["remove-cell"]
-import sys
-from pathlib import Path
-
-here = Path(globals().get("__file__", "chapter.py")).resolve()
-root = next(p for p in here.parents if (p / "_config.yml").exists())
-sys.path.insert(0, str(root))
 
 # %%
 import torch

@@ -141,7 +141,8 @@ def shown(measured, unit=""):
     """A measurement as the tables print it: mean ± sd unit (n = 20)."""
     if measured is None:
         return "not run"
-    text = f"{measured['mean']:.3g}"
+    text = f"{float(format(measured['mean'], '.3g')):g}"
+    text = text.replace("-", "−", 1) if text[0] == "-" else text
     if measured["sd"] is not None:
         text += f" ± {float(format(measured['sd'], '.1g')):g}"
     text += f" {unit}" if unit else ""

@@ -1,5 +1,7 @@
 """Rendering: chapter sources -> executed notebooks, only where stale."""
 
+import hashlib
+import json
 import os
 import sys
 import time
@@ -7,9 +9,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from book.tools import keys, notebooks, records, site
+from book.tools import keys, notebooks, records, scores, site
 
 ROOT = records.ROOT
+# pages made from the other chapters, and what they show of them
+MADE = {"index": scores.totals, "scoreboard": scores.board}
 
 
 class RenderError(RuntimeError):
@@ -24,13 +28,22 @@ def read(name, root=ROOT):
     return nbformat.read(file, as_version=4) if file.exists() else None
 
 
+def key(name, profile="laptop", root=ROOT):
+    """The key of `name`: a page made from the others has what it shows."""
+    known = keys.key(name, profile, root)
+    if name not in MADE:
+        return known
+    text = known + json.dumps(MADE[name](root), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def state(name, root=ROOT):
     """ "fresh", "prose" (outputs hold, text changed) or "stale"."""
     nb = read(name, root)
     if nb is None:
         return "stale"
     noted = nb.metadata.get(notebooks.NOTE, {})
-    if noted.get("key") != keys.key(name, "laptop", root):
+    if noted.get("key") != key(name, "laptop", root):
         return "stale"
     changed = notebooks.differences(nb, site.source(name, root))
     return "prose" if changed else "fresh"
@@ -100,8 +113,8 @@ def execute(name, profile="laptop", given=None, root=ROOT, bars=True):
         raise RenderError(
             f"{name}: " + "; ".join(wrong) + f"\nthe run is in {failed}"
         )
-    key = keys.key(name, profile, root)
-    nb.metadata[notebooks.NOTE] = {"key": key, "profile": profile}
+    note = {"key": key(name, profile, root), "profile": profile}
+    nb.metadata[notebooks.NOTE] = note
     records.write(target, nbformat.writes(nb) + "\n")
     failed.unlink()
     return target, time.perf_counter() - began
@@ -123,8 +136,36 @@ def render(
     """Bring the chapters `names` up to date; returns how many ran.
 
     Fresh chapters are left alone, chapters whose prose changed are
-    refreshed without running, stale ones run, `jobs` at a time.
+    refreshed without running, stale ones run, `jobs` at a time; the pages
+    made from the others come last, with the scoreboard the README's numbers.
     """
+    ran = 0
+    for batch in (
+        [n for n in names if n not in MADE],
+        [n for n in names if n in MADE],
+    ):
+        ran += _render(batch, profile, force, jobs, given, root)
+    if "scoreboard" in names and profile == "laptop" and not given:
+        text = _readme(root)
+        if text is not None:
+            records.write(Path(root, "README.md"), text)
+    return ran
+
+
+def _readme(root):
+    """README.md with the scoreboard's numbers; None if it has them."""
+    file = Path(root, "README.md")
+    text = file.read_text() if file.exists() else ""
+    first, last = scores.MARKS
+    if first not in text:
+        return None
+    before, _, rest = text.partition(first)
+    after = rest.partition(last)[2]
+    new = before + scores.readme(root) + after
+    return None if new == text else new
+
+
+def _render(names, profile, force, jobs, given, root):
     from tqdm import tqdm
 
     run = []
@@ -186,11 +227,13 @@ def check(names, root=ROOT):
         noted = nb.metadata.get(notebooks.NOTE, {})
         if noted.get("profile") != "laptop":
             found.append(f"{name}: the committed run is not the laptop one")
-        if noted.get("key") != keys.key(name, "laptop", root):
+        if noted.get("key") != key(name, "laptop", root):
             found.append(
                 f"{name}: stale: code, kernels, tools, claims, record or "
                 "requirements changed since it was rendered"
             )
         steps = notebooks.differences(nb, site.source(name, root))
         found += [f"{name}: {s}" for s in steps + notebooks.faults(nb)]
+    if _readme(root) is not None:
+        found.append("README.md: its scores are not the scoreboard's")
     return found
