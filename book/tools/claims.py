@@ -16,6 +16,7 @@
 
 import html
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,20 +174,26 @@ def cells(claim, got):
     )
 
 
-def tr(claim, got, name=html.escape):
-    """That row in HTML; `name` writes the claim's own cell.
+def _whole(text):
+    """`text` in HTML; a line does not end inside a number like 1e-08."""
+    number = r'<span class="number">\g<0></span>'
+    return re.sub(r"\S*\de-\d+", number, html.escape(text))
+
+
+def tr(claim, got):
+    """That row in HTML.
 
     The labels and roles keep it a table for eyes and ears where a narrow
     page stacks the cells (_static/book.css).
     """
     first, *rest, verdict = cells(claim, got)
     tds = "".join(
-        f'<td role="cell" data-label="{label}">{html.escape(text)}</td>'
+        f'<td role="cell" data-label="{label}">{_whole(text)}</td>'
         for label, text in zip(HEAD[1:], rest)
     )
     return (
         f'<tr role="row" id="{claim.id}"><th role="rowheader" scope="row">'
-        f'{name(first)}</th>{tds}<td role="cell" '
+        f'{_whole(first)}</th>{tds}<td role="cell" '
         f'class="{verdict.replace(" ", "-")}">{verdict}</td></tr>'
     )
 

@@ -146,13 +146,13 @@ def render(
     ):
         ran += _render(batch, profile, force, jobs, given, root)
     if "scoreboard" in names and profile == "laptop" and not given:
-        text = _readme(root)
+        text = readme(root)
         if text is not None:
             records.write(Path(root, "README.md"), text)
     return ran
 
 
-def _readme(root):
+def readme(root):
     """README.md with the scoreboard's numbers; None if it has them."""
     file = Path(root, "README.md")
     text = file.read_text() if file.exists() else ""
@@ -234,6 +234,6 @@ def check(names, root=ROOT):
             )
         steps = notebooks.differences(nb, site.source(name, root))
         found += [f"{name}: {s}" for s in steps + notebooks.faults(nb)]
-    if _readme(root) is not None:
+    if readme(root) is not None:
         found.append("README.md: its scores are not the scoreboard's")
     return found
