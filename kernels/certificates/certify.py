@@ -38,7 +38,9 @@ def certify(
     loss is largest at a knot, and knots joined by constant segments compute
     the same function, so the distinct functions alone are evaluated: 2d on
     the path of K19's Theorem 1, 2L + 1 on that of N21's Theorem 4.1.  The 0-1
-    error, which is not convex, is swept over each affine segment: exact.
+    error, which is not convex, is swept over each affine segment: exact.  The
+    ends are epsilon-connected (S20, Definition 3.2) where ``upper`` is at
+    most the larger of their losses plus epsilon.
 
     General segments: chord-and-remainder bounds (``certificates.bounds``) on
     ``initial`` intervals a segment, then best-first bisection over all

@@ -36,7 +36,7 @@ def pass_bound(
     """A loss that no ``len(rows)`` units of positive weight get below.
 
     A lower bound on the minimum of ``mean_n (Σ_u φ(a_u · x_n) - y_n)²`` over
-    all rows a_u; with h - 1 of them, on the barrier of K19's Theorem 4.  A
+    all rows a_u; with h - 1 of them, on the barrier (K19, Theorem 4).  A
     mixed-integer linear program in the a_u, the units' outputs, a binary for
     each unit and sample of positive label, the residuals r and their squares
     s, of which it knows ``s >= 2 c r - c²`` for every c on a grid.

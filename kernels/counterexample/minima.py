@@ -13,7 +13,7 @@ def dataset(
     m: int | None = None,
     n: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The data of K19, appendix C, Figure 4, with corrected indices.
+    """The data of K19, Theorem 4 and Figure 4, with corrected indices.
 
     ``h``: the student's hidden width, at least 2.  ``k < l < m < n`` count
     rows from 1: rows 1…l have label 1, the rest 0; columns 3…h + 2 of rows
@@ -61,7 +61,7 @@ def network(h: int) -> Network:
 
 
 def minima(h: int) -> tuple[Parameters, Parameters]:
-    """Two parameters of :func:`network` with loss exactly zero.
+    """Two parameters of :func:`network` with loss 0 (K19, Theorem 4).
 
     The first is the teacher, ``φ(f_1) - φ(f_2)``, its other h - 2 units zero;
     the second uses all h units, ``φ(f_3) + … + φ(f_{h+2})``.  float64.

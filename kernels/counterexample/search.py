@@ -33,7 +33,7 @@ def lowest_pass(
     """Search for the least mean square error of units of positive weight.
 
     Every path between the two minima passes a parameter whose h - 1 live
-    units all have output weights >= 0 (K19, proof of Theorem 4, with the
+    units all have output weights >= 0 (K19, Theorem 4 and Lemma 6, with the
     statement corrected: at the last time at which some weight is <= 0, all
     are >= 0 and one is 0).  The least loss of h - 1 such units therefore
     bounds the barrier from below.  This is a *search*, by a batched

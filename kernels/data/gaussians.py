@@ -25,7 +25,7 @@ def gaussian_sample(
     dtype=torch.float32,
     constant=False,
 ):
-    """`count` fresh examples.
+    """`count` fresh examples (S20, appendix D).
 
     Arguments: `generator` a torch.Generator, whose device is the samples';
     `dimension` d; `delta` Δ in [0, 1); `constant` appends the feature 1, as
@@ -77,7 +77,7 @@ def gaussians(
     normalize=False,
     constant=False,
 ):
-    """A fixed `Dataset` of the problem, the same on every machine.
+    """A fixed `Dataset` (S20, appendix D), the same on every machine.
 
     Arguments: `train`, `test` numbers of examples; `dimension` d; `delta` Δ;
     `seed` of NumPy's PCG64, which draws the training part, then the test

@@ -14,9 +14,9 @@ def counts(
     """How many units are kept in each hidden layer, 1 … d - 1.
 
     ``keep``: a fraction of each layer's h units, of which floor(keep h) are
-    kept, as K19 counts (⌊h/2⌋ for 0.5; 1e-9 is added before rounding down, so
-    that 0.29 of 100 is 29); or one entry a hidden layer, a fraction or, if an
-    int, the exact number.  Layers below ``first`` keep all their units.
+    kept (K19, Definition 1: ⌊h/2⌋ for 0.5; 1e-9 is added before rounding
+    down, so that 0.29 of 100 is 29); or one entry a hidden layer, a fraction
+    or, if an int, the exact number.  Layers below ``first`` keep all units.
 
     Raises ValueError where a layer would keep no unit, or more than it has.
     """

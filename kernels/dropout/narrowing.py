@@ -18,14 +18,15 @@ def dropout_network(
     first: int = 1,
     scale: float | Sequence[float] = 1.0,
 ) -> Parameters:
-    """K19's theta_i, i = ``first``: layers i … d - 1 dropped, full shapes.
+    """Layers i = ``first`` … d - 1 dropped: theta_i (K19, Definition 1).
 
-    ``kept``: one sequence of unit indices a hidden layer, those below
-    ``first`` ignored.  ``scale``: one number, or one a hidden layer; it
-    multiplies the outputs of kept units, which is done on the columns of the
-    next layer and never on biases.  Dropped units' rows, biases and outgoing
-    columns are zero; layer ``first`` itself is unscaled, for what it reads is
-    not dropped.  Layers below ``first`` are those of ``theta``, not copies.
+    In full shapes.  ``kept``: one sequence of unit indices a hidden layer,
+    those below ``first`` ignored.  ``scale``: one number, or one a hidden
+    layer; it multiplies the outputs of kept units, which is done on the
+    columns of the next layer and never on biases.  Dropped units' rows,
+    biases and outgoing columns are zero; layer ``first`` itself is unscaled,
+    for what it reads is not dropped.  Layers below ``first`` are those of
+    ``theta``, not copies.
 
     Raises ValueError where ``first``, ``kept`` or ``scale`` does not fit.
     """

@@ -19,7 +19,7 @@ def best_scale(
 ) -> Tensor:
     """The r >= 0 that minimises the mean loss of ``r s + bias``, a network.
 
-    N21's experiment B asks SciPy's Brent method for it, one network at a
+    N21, experiment B, asks SciPy's Brent method for it, one network at a
     time and with negative factors allowed.  The loss is convex in r, so that
     its minimum over r >= 0 is where the derivative changes sign, or 0: for
     the cross-entropy, Newton's method on the derivative within a bracket, for

@@ -59,8 +59,9 @@ def stability(
 ) -> Stability:
     """Drop random units of layers ``first`` … d - 1, ``draws`` times.
 
-    N21's experiment B with ``rescale="brent"``; K19's Figure 2, left, with
-    ``rescale=1 / (1 - p)``, ``keep=1 - p`` and 20 draws.
+    Dropout stability (K19, Definition 1) at one i.  N21, experiment B, with
+    ``rescale="brent"``; K19, Figure 2, left, with ``rescale=1 / (1 - p)``,
+    ``keep=1 - p`` and 20 draws.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ def bind(loss, outputs, value):
 
     Returns (gradient, evaluate): `evaluate(y)` writes into `value` the mean
     over n of the cross-entropy, or of ||y - outputs||^2 summed over outputs
-    (S20 (3.2), (4.2)), and into `gradient`, (R, C, n), its derivative, the 2
+    (S20's (3.2), (4.2)), and into `gradient`, (R, C, n), its derivative, the 2
     of the square included.  It allocates nothing.  `y` is as `targets`
     returns it.
     """

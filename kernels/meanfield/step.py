@@ -27,7 +27,7 @@ class Step:
     by each call; `batch` the number of samples per step; `step_size` S20's
     s_k; `loss` "cross_entropy" or "square"; `activation` an elementwise
     function, for which see `activations.bind`; `train_ends=False` keeps the
-    first and the last layer fixed, as in (4.3).
+    first and the last layer fixed, as in S20 (4.3).
 
     On CUDA the step is captured in a graph at the first call and replayed
     afterwards; `graph=False` turns that off.

@@ -16,8 +16,9 @@ Parameters = tuple[tuple[Tensor, Tensor | None], ...]
 def columns(weight: Tensor, units: int) -> Tensor:
     """``weight`` as ``(out, units, block)``: one block of columns a unit.
 
-    A view where the weight is contiguous.  ``units`` is the number of units
-    that feed the weight; it must divide the weight's columns.
+    What makes channels units like neurons (K19, Remark 1).  A view where the
+    weight is contiguous.  ``units`` is the number of units that feed the
+    weight; it must divide the weight's columns.
     """
     return weight.reshape(weight.shape[0], units, -1 if weight.numel() else 0)
 
@@ -197,7 +198,7 @@ class Network:
         return z if i == self.depth else self.pool(i, torch.relu(z))
 
     def features(self, theta: Parameters, x: Tensor, layer: int) -> Tensor:
-        """What layer ``layer + 1`` reads; layer 0 gives the input itself."""
+        """What layer ``layer + 1`` reads, N21 (1); layer 0 gives the input."""
         self._within("layer", layer, 0, self.depth - 1)
         return self._run(theta, self._input(theta, x), 0, layer)
 
@@ -226,7 +227,7 @@ class Network:
         """Layers ``first + 1`` … d with other numbers of units.
 
         ``widths``: units of layers ``first``, ``first + 1``, …, d - 1.  It
-        reads :meth:`take` of layer ``first``; N21's subnetwork of layer l is
+        reads :meth:`take` of layer ``first``; the subnetwork of N21 (3) is
         ``narrow([|I_l|, n_{l+1} - |I_{l+1}|, …], first=l)``.
         """
         self._within("first", first, 0, self.depth - 1)

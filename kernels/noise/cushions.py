@@ -21,7 +21,7 @@ _BASIS_CUDA = 1 << 28
 
 @dataclass(frozen=True)
 class Stability:
-    """The quantities of K19's Definition 2, sample by sample.
+    """The quantities of K19, Definition 2, sample by sample.
 
     A value is NaN where it is 0/0: behind a layer that is all off.
     """
@@ -75,7 +75,7 @@ class Stability:
     def epsilon(
         self, *, beta: float = math.sqrt(2), constant: float = 1.0
     ) -> float:
-        """Definition 4's epsilon.
+        """The epsilon of K19, Definition 4.
 
         ``beta``: the loss' Lipschitz constant, sqrt(2) for cross-entropy.
         The definition itself has no free constant, but Lemma 3 bounds the
@@ -88,7 +88,7 @@ class Stability:
     def relative_bound(
         self, *, p: float, delta: float = 0.25, constant: float = 1.0
     ) -> float:
-        """The epsilon' in the proof of Lemma 3.
+        """The epsilon' of K19, Lemma 3, from its proof.
 
         There, with probability 1/2 - ``delta``, dropout with probability
         ``p`` in layers 2 … i moves x^j by at most (i/d) epsilon' ||x^j||.
@@ -123,7 +123,7 @@ def stability(
     tolerance: float = 1e-6,
     block: int | None = None,
 ) -> Stability:
-    """Definition 2 of K19 on samples x, in the parameters' dtype.
+    """K19, Definition 2, on samples x, in the parameters' dtype.
 
     layer cushion           ||x^i|| / (||A_i||_F ||phi(x^{i-1})||)
     interlayer cushion      ||J x^i|| / (||J|| ||x^i||), J = J^{i,j} at x^i

@@ -49,7 +49,10 @@ class Smoothness:
 
     @property
     def rho(self) -> float:
-        """K19's rho: the largest that at least half of the draws allow."""
+        """The rho of K19, Definition 3.
+
+        The largest that at least half of the draws allow.
+        """
         draws = self.per_draw.sort(descending=True).values
         return float(draws[(len(draws) - 1) // 2])
 
@@ -67,13 +70,13 @@ def smoothness(
     biases: str = "refuse",
     block: int | None = None,
 ) -> Smoothness:
-    """Definition 3 of K19, and the induction in the proof of Lemma 3.
+    """K19, Definition 3, and Lemma 3 by the induction in its proof.
 
-    Algorithm 1 multiplies the columns that a unit feeds by 0 with probability
-    ``p`` and else by 1 / (1 - p): neurons, or whole channels.  On the way to
-    that network, at t, x_i^i(t) is the pre-activation of layer i with layers
-    2 … i moved by t, and x_{i-1}^i(t) with layers 2 … i - 1.  With v either
-    of them,
+    K19, Algorithm 1, multiplies the columns that a unit feeds by 0 with
+    probability ``p`` and else by 1 / (1 - p): neurons, or whole channels.  On
+    the way to that network, at t, x_i^i(t) is the pre-activation of layer i
+    with layers 2 … i moved by t, and x_{i-1}^i(t) with layers 2 … i - 1.
+    With v either of them,
 
         rho = ||v - x^i|| ||x^j|| / (||x^i|| ||M(v) - J v||),
 

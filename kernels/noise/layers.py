@@ -49,7 +49,7 @@ def layer_noise(
     convolution: str = "kernel",
     block: int | None = None,
 ) -> LayerNoise:
-    """Lemma 5 of K19 for layer i = ``layer``, 2 … d, on samples x.
+    """K19, Lemma 5, for layer i = ``layer``, 2 … d, on samples x.
 
     Unit j of layer i - 1 contributes v_j = U [A_i]_j phi_j to the linearised
     output, and the noise is the sum of v_j (delta_j - 1) over the units, so

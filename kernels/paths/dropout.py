@@ -39,7 +39,7 @@ def lemma1(
     style : str
         ``"paper"``: 5d - 8 segments, every theta_i a knot (theta_{d-1-j} is
         knot 2 + 5j); ``"figure"``: 4d - 6, theta_{d-1} … theta_2 met as
-        functions only, as in K19's Figure 1; ``"short"``: 2d - 3, each
+        functions only, as in K19, Figure 1; ``"short"``: 2d - 3, each
         theta_{i-1} written into dead units beside theta_i and the output
         moved over.
 
@@ -75,10 +75,10 @@ def lemma2(
     is not enough for odd widths.  One segment is affine, all others are
     constant.
 
-    ``style``: ``"paper"``: 8 segments, the last five Lemma 4's permutation;
-    ``"short"``: 5.  A step that has nothing to move, for the units at hand,
-    is a segment of length zero.  Raises ValueError, naming the hidden layer
-    and both numbers, where the units do not fit.
+    ``style``: ``"paper"``: 8 segments, the last five a permutation (K19,
+    Lemma 4); ``"short"``: 5.  A step that has nothing to move, for the units
+    at hand, is a segment of length zero.  Raises ValueError, naming the
+    hidden layer and both numbers, where the units do not fit.
     """
     one_of("style", style, ("paper", "short"))
     check_ends(net, theta=theta, theta_prime=theta_prime)
@@ -103,7 +103,8 @@ def theorem1(
 
     Lemma 1 down from ``theta_a``, Lemma 2 across, Lemma 1 up to ``theta_b``.
     For a convex loss the supremum along the path is the largest loss of the
-    2d functions theta^A, theta^A_i, theta^B_i, theta^B.
+    2d functions theta^A, theta^A_i, theta^B_i, theta^B.  It joins what S20,
+    Theorem 2 (B), joins: networks of ``meanfield.as_network``.
 
     ``kept_a``, ``kept_b``, ``scale_a``, ``scale_b`` as in :func:`lemma1`;
     beside its conditions, in every hidden layer the kept units of

@@ -22,7 +22,7 @@ def theorem41(
     subnetworks_b,
     style: str = "paper",
 ) -> Path:
-    """Between any two parameters, over subnetworks on features (N21, 4.1).
+    """Between any two parameters, over subnetworks (N21, Theorem 4.1).
 
     For a convex loss the supremum along the path is the largest loss of the
     2L + 1 functions theta_a, xi^a_{L-1}, …, xi^a_1, xi_0, xi^b_1, …,
@@ -40,7 +40,7 @@ def theorem41(
         so that index sets of different sizes need no second one.
     style : str
         ``"paper"``: 12L - 15 segments where the kept sets are equal, else at
-        most 12L - 12 (N21's swap of pure zero neurons, three more);
+        most 12L - 12 (three more for the swap of N21, Claim 5.1);
         ``"short"``: 4L - 1, else at most 4L + 1.
 
     Raises ValueError, naming the hidden layer and both numbers, where a kept

@@ -24,20 +24,20 @@ def theorem2(
 ) -> Path:
     """Between two noise-stable parameters (K19, Theorem 2).
 
-    Straight to theta^A_1, whose weights from layer 2 on have columns dropped
-    by Algorithm 1; across as in Lemma 2; straight from theta^B_1.  Only
+    Straight to theta^A_1 (K19, Lemma 3), whose weights from layer 2 on have
+    columns dropped; across as in Lemma 2; straight from theta^B_1.  Only
     columns are dropped, so that these two segments are K19's: the rows of
     dropped units stay, the first step of Lemma 2 overwrites and the last
     restores them.  The first and the last segment are general (affine where
     d = 2); between them one is affine and the others are constant.
 
-    Algorithm 1 drops a unit with probability ``p`` and multiplies the columns
-    of the others by 1 / (1 - p).  Lemma 2 needs at least half of each hidden
-    layer dropped, and a layer without units is of no use: the number of units
-    kept is drawn from its binomial law given that it is in 1 … floor(h / 2)
-    (0 where h = 1), then the units, uniformly.  That is what resampling until
-    it fits would give.  ``generator`` draws for ``theta_a`` first, layer by
-    layer.
+    K19, Algorithm 1, drops a unit with probability ``p`` and multiplies the
+    columns of the others by 1 / (1 - p).  Lemma 2 needs at least half of each
+    hidden layer dropped, and a layer without units is of no use: the number
+    of units kept is drawn from its binomial law given that it is in 1 …
+    floor(h / 2) (0 where h = 1), then the units, uniformly.  That is what
+    resampling until it fits would give.  ``generator`` draws for ``theta_a``
+    first, layer by layer.
 
     ``style``: ``"paper"``: 10 segments; ``"short"``: 7.
     """
