@@ -64,7 +64,7 @@ def evaluate(
     square loss (n, C), as for `sgd_step`.  `masks` (K, N) bool, which neurons
     each of K dropout networks keeps; with several hidden layers a list of one
     such tensor per layer, pattern k being the k-th of each.  S20, Definition
-    3.1, (3.2) and (3.4): the losses without and with a mask.
+    3.1, (3.2), (3.4), (4.2): the losses without and with a mask.
     `block` samples are taken at a time; None chooses about a million
     features.
 

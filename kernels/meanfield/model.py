@@ -38,7 +38,7 @@ def init(
     standard deviation std itself, with no factor of N (the 1/N stands in
     the network).  `distribution`, one name or one per layer, a law of mean
     zero and exactly that standard deviation: "normal"; "uniform", on
-    [-sqrt(3) std, sqrt(3) std], a bounded law as in S20 (A4); "bimodal", a
+    [-sqrt(3) std, sqrt(3) std], the bounded law of S20's (A4); "bimodal", a
     fair sign times m (1 + 0.1 xi), xi standard normal, with m = std /
     sqrt(1.01), two bumps at almost +-std.  `generator` draws everything, on
     its own device; `device` moves the result.

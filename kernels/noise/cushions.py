@@ -21,7 +21,7 @@ _BASIS_CUDA = 1 << 28
 
 @dataclass(frozen=True)
 class Stability:
-    """The quantities of K19, Definition 2, sample by sample.
+    """The quantities of K19's Definition 2, sample by sample.
 
     A value is NaN where it is 0/0: behind a layer that is all off.
     """
