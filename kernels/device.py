@@ -88,10 +88,10 @@ def pick_dtype(dtype=None):
 def cupy_problem():
     """Why CuPy cannot be used, or None where it can.
 
-    CuPy that is not installed, or that finds no device where torch finds none
-    either, is no fault and stays silent.  A CuPy that fails to import, finds
-    no device beside a torch that has one, or cannot compile and run a kernel
-    is broken: that is warned of, once a process.
+    Without a CUDA device a CuPy that is not installed, or finds none either,
+    is no fault and stays silent.  With one, a CuPy that is not installed,
+    fails to import, finds no device, or cannot compile and run a kernel is
+    warned of, once a process.
     """
     try:
         import cupy
@@ -105,9 +105,11 @@ def cupy_problem():
         else:
             return "CuPy is installed but there is no CUDA device"
     except ModuleNotFoundError as error:
-        if error.name == "cupy":
-            return "CuPy is not installed"
         problem = f"broken: {type(error).__name__}: {error}"
+        if error.name == "cupy":
+            problem = "not installed"
+            if not torch.cuda.is_available():
+                return "CuPy is not installed"
     except Exception as error:
         problem = f"broken: {type(error).__name__}: {error}"
     warnings.warn(
@@ -188,6 +190,23 @@ def cupy_stream(device=None):
         cupy.cuda.Stream.from_external(stream),
     ):
         yield
+
+
+@contextlib.contextmanager
+def tf32():
+    """Lets float32 matrix products on CUDA round their factors to TF32.
+
+    TF32 keeps 10 bits of the mantissa (relative error about 5e-4) and runs
+    on the tensor cores.  A captured CUDA graph keeps what held when it was
+    captured.
+    """
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    matmul.allow_tf32 = True
+    try:
+        yield
+    finally:
+        matmul.allow_tf32 = before
 
 
 def seed_for(seed, *names):

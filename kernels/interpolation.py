@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from kernels import losses
+from kernels.cuda import launch
+from kernels.cuda.segments import segment_losses
 from kernels.networks import Network
 from kernels.paths import Path
 from kernels.progress import progress
@@ -57,7 +59,8 @@ def profile(
       and that layer's pre-activations at both ends, once; each point then
       costs one interpolation and the layers above, in blocks of samples that
       fit the cache and, for linear layers, neuron-major: (10, N) x (N, 256)
-      runs four times faster than its transpose.
+      runs four times faster than its transpose.  On CUDA with CuPy and one
+      linear layer above, all points are one kernel (``cuda.segments``).
 
     With F the cost of a forward pass, F_1 that of its layers up to the first
     moving one and C the cost of the loss on given outputs: about 2d F + C
@@ -196,11 +199,8 @@ class _Work:
         ]
         places = self.places[1:-1] + [float(k - segment) for k in knots]
         total = self.x.new_zeros(2, len(places), dtype=torch.float64)
-        for rows, z in self.moving(segment, places):  # (places, n, outputs)
-            y = self.y[rows]
-            loss = losses.sample_losses(z, y, self.loss)
-            total[0] += loss.sum(1)
-            total[1] += losses.sample_errors(z, y).sum(1)
+        for sums in self.moving(segment, places):
+            total += sums
         self.passes += len(places)
         total /= len(self.x)
         inside, ends = total.split((len(places) - len(knots), len(knots)), 1)
@@ -209,13 +209,16 @@ class _Work:
         return inside
 
     def moving(self, segment, places):
-        """Outputs at all places of a segment, a block of samples at a time."""
+        """Summed loss and errors at all places, one block of samples each."""
         network, (theta, other) = self.network, self.path.ends(segment)
         still = _still(theta, other)
         moving = still + 1  # the first layer that moves
-        above = _between(theta[moving:], other[moving:], places)
         (w0, b0), (w1, b1) = theta[still], other[still]
         flat = all(layer.kernel is None for layer in network.layers[still:])
+        fused = flat and moving == network.depth - 1
+        fused = fused and launch.usable(w0, network.widths[-1])
+        if not fused:
+            above = _between(theta[moving:], other[moving:], places)
         widest = max(math.prod(shape) for shape in network.shapes[1:])
         size = 256 if flat else max(16, (1 << 21) // widest)
         for rows in self.blocks(size):
@@ -225,6 +228,11 @@ class _Work:
             else:
                 start = network.linear(moving, w0, h, b0)
                 end = network.linear(moving, w1, h, b1)
+            y = self.y[rows]
+            if fused:
+                ends = theta[-1], other[-1]
+                yield segment_losses(start, end, *ends, places, y, self.loss)
+                continue
             move, a = end.sub_(start), torch.empty_like(start)
             z = h.new_empty(len(places), network.widths[-1], len(h))
             for j, place in enumerate(places):
@@ -235,7 +243,9 @@ class _Work:
                     lifted = (None,) * moving + above(j)
                     h = network.activate(moving, a)
                     z[j] = network.forward_from(lifted, h, moving).T
-            yield rows, z.mT
+            loss = losses.sample_losses(z.mT, y, self.loss).sum(1)
+            wrong = losses.sample_errors(z.mT, y).sum(1)
+            yield torch.stack((loss.double(), wrong.double()))
 
     def blocks(self, size):
         size = self.batch or (32 * size if self.x.is_cuda else size)

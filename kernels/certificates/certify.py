@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from kernels import losses
-from kernels.certificates.bounds import box_losses, boxes, corner
+from kernels.certificates.bounds import (
+    box_losses,
+    boxes,
+    corner,
+    fused_boxes,
+    two_layers,
+)
 from kernels.certificates.certificate import Certificate, Segment
 from kernels.certificates.errors import error_supremum
 from kernels.certificates.quartic import fits, square_supremum
@@ -17,6 +23,7 @@ from kernels.paths import Path
 from kernels.progress import progress
 
 _HELD = 1 << 24  # numbers of one layer's activations held at once
+_HELD_CUDA = 1 << 26
 _TINY = 1e-12
 
 
@@ -151,8 +158,10 @@ class _Data:
 
     def intervals(self, segment, places):
         """One (loss bound, error bound, measures at both ends) an interval."""
-        points = list(self.points(segment, places))
-        blocks = [boxes(self.network, points, x) for x in self.blocks()]
+        blocks = self.fused(segment, places)
+        if blocks is None:
+            points = list(self.points(segment, places))
+            blocks = [boxes(self.network, points, x) for x in self.blocks()]
         for parts in zip(*blocks):
             z0, z1, lo, hi = map(torch.cat, zip(*parts))
             ends = box_losses((z0, z1), lo, hi, self.y, self.loss)
@@ -160,6 +169,17 @@ class _Data:
             error, _ = error_supremum(z0 + worst, z1 + worst, self.y)
             bound = max(float(end.mean()) for end in ends)
             yield bound, error, (self.measure(z0), self.measure(z1))
+
+    def fused(self, segment, places):
+        """Every block's boxes by the CUDA kernel, or None."""
+        ends = tuple(self.points(segment, (0.0, 1.0)))
+        if not two_layers(self.network, *ends):
+            return None
+        widest = max(math.prod(shape) for shape in self.network.shapes)
+        return [
+            fused_boxes(self.network, *ends, places, x.double())
+            for x in self.x.split(max(1, _HELD_CUDA // widest))
+        ]
 
 
 def _at_knots(data):

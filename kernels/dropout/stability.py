@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from kernels import losses
+from kernels.cuda import launch
+from kernels.cuda.dropout import kept_outputs
 from kernels.dropout.draws import counts, draw
 from kernels.dropout.narrowing import subnetwork
 from kernels.dropout.rescale import best_scale
@@ -140,6 +142,8 @@ class _Run:
         self.flat = all(layer.kernel is None for layer in net.layers[first:])
         self.cuda = theta[0][0].is_cuda
         self.batch = batch or (8192 if self.cuda else 1024)
+        last = first == net.depth - 1  # nothing else is dropped
+        self.fused = last and launch.usable(theta[0][0], net.widths[-1])
 
     def all(self, sets, *, brent):
         """Factors (draws,) and, for each set, (loss, error), (draws,)."""
@@ -167,7 +171,24 @@ class _Run:
 
     def outputs(self, chosen, x):
         """Outputs without the output bias: (draws, outputs, n)."""
-        narrow = [
+        s = self.theta[0][0].new_empty(
+            len(chosen), self.net.widths[-1], len(x)
+        )
+        if self.fused:
+            evaluate = self._fused(list(chosen))
+        else:
+            narrow = self.narrow(chosen)
+            evaluate = self._flat if self.flat else self._maps
+            evaluate = evaluate(narrow, list(chosen))
+        for start in range(0, len(x), self.batch):
+            block = slice(start, start + self.batch)
+            h = self.net.features(self.theta, x[block], self.first)
+            evaluate(h, s[..., block])
+        return s
+
+    def narrow(self, chosen):
+        """The networks of the kept units alone, one a draw."""
+        return [
             subnetwork(
                 self.net,
                 self.theta,
@@ -177,16 +198,19 @@ class _Run:
             )
             for t in chosen
         ]
-        s = self.theta[0][0].new_empty(
-            len(narrow), self.net.widths[-1], len(x)
-        )
-        evaluate = self._flat if self.flat else self._maps
-        evaluate = evaluate(narrow, list(chosen))
-        for start in range(0, len(x), self.batch):
-            block = slice(start, start + self.batch)
-            h = self.net.features(self.theta, x[block], self.first)
-            evaluate(h, s[..., block])
-        return s
+
+    def _fused(self, chosen):
+        """The last hidden layer alone drops units: one launch for all."""
+        weight = self.theta[-1][0]
+        block = weight.shape[1] // self.net.widths[-2]
+        kept = self.subsets[-1][chosen, :, None] * block + torch.arange(block)
+        kept = kept.flatten(1).to(weight.device)
+
+        def evaluate(h, out):
+            units, scale = h.T.contiguous(), self.factors[-1]
+            out.copy_(kept_outputs(units, weight, kept, scale=scale))
+
+        return evaluate
 
     def _flat(self, narrow, chosen):
         """Linear layers only: draws batched, neuron-major."""

@@ -51,6 +51,7 @@ def train(
     checkpoint=None,
     checkpoint_every=1000,
     threads=1,
+    tf32=False,
     desc="training",
 ):
     """Trains all trials by SGD, S20 (3.3) and (4.3), weights in place.
@@ -74,7 +75,7 @@ def train(
     `measure` returns must then be tensors, numbers, strings, lists, tuples,
     dicts of these, or an `Evaluation`.  `threads` PyTorch may use meanwhile
     (None: leave alone); several processes of one thread are faster than
-    one process of several on a busy machine.
+    one process of several on a busy machine.  `tf32` as for `Step`.
 
     Returns a `Training`.  Raises FloatingPointError when a loss is not
     finite, ValueError or TypeError for arguments that do not fit.
@@ -88,6 +89,7 @@ def train(
         loss=loss,
         activation=activation,
         train_ends=train_ends,
+        tf32=tf32,
     )
     minibatches = batches.source(
         data,
@@ -116,6 +118,8 @@ def train(
         "train_ends": train_ends,
         "data": minibatches.label,
     }
+    if tf32:
+        settings["tf32"] = True
     with device.threads(threads) if threads else nullcontext():
         run.go(
             settings,

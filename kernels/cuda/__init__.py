@@ -1,0 +1,12 @@
+"""CUDA kernels, compiled by CuPy at run time, on Torch's own memory.
+
+Each routine stands beside its Torch reference, which also runs wherever
+CuPy does not: ``kernels.device.backend`` chooses, and
+``CONNECTED_LANDSCAPE_BACKEND`` forces.
+
+``segments``   loss and error at many points of a segment
+``boxes``      a certificate's bounds on intervals of a segment
+``meanfield``  a loss's derivative, and the way back through ReLU
+``dropout``    outputs of many dropout networks
+``launch``     compiles, checks and launches
+"""
