@@ -12,6 +12,27 @@ function reach() {
   }
 }
 
+// A table of class `stack` becomes blocks on a phone (book.css): its cells say
+// which column they are, and it stays a table for screen readers.
+function label() {
+  const role = (table, tags, name) => table.querySelectorAll(tags)
+    .forEach(e => e.setAttribute("role", name));
+  for (const table of document.querySelectorAll("table.stack:not([role])")) {
+    const heads = [...table.querySelectorAll("thead th")];
+    for (const row of table.querySelectorAll("tbody tr")) {
+      [...row.cells].slice(1).forEach((cell, k) => {
+        cell.dataset.label = heads[k + 1].textContent;
+      });
+    }
+    table.setAttribute("role", "table");
+    role(table, "thead, tbody", "rowgroup");
+    role(table, "tr", "row");
+    role(table, "td", "cell");
+    role(table, "th", "columnheader");
+  }
+}
+
+addEventListener("DOMContentLoaded", label);
 addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
   reach();

@@ -198,14 +198,15 @@ def tr(claim, got):
     )
 
 
-def table(bodies, caption):
-    """A table of verdicts from its bodies' rows, in HTML."""
-    head = "".join(
-        f'<th role="columnheader" scope="col">{h}</th>' for h in HEAD
+def table(bodies, caption, head=HEAD, kind="verdict"):
+    """A table from its bodies' rows, in HTML; on a phone its rows stack."""
+    ths = "".join(
+        f'<th role="columnheader" scope="col">{h}</th>' for h in head
     )
     return (
-        f'<table role="table" class="verdict"><caption>{caption}</caption>'
-        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<table role="table" class="{kind} stack"><caption>{caption}'
+        '</caption><thead role="rowgroup">'
+        f'<tr role="row">{ths}</tr></thead>'
         + "".join(f'<tbody role="rowgroup">{b}</tbody>' for b in bodies)
         + "</table>"
     )

@@ -9,11 +9,15 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from book.tools import keys, notebooks, records, scores, site
+from book.tools import keys, notebooks, records, reference, scores, site
 
 ROOT = records.ROOT
 # pages made from the other chapters, and what they show of them
-MADE = {"index": scores.totals, "scoreboard": scores.board}
+MADE = {
+    "index": scores.totals,
+    "notation": reference.listing,
+    "scoreboard": scores.board,
+}
 
 
 class RenderError(RuntimeError):

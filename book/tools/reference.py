@@ -1,0 +1,282 @@
+"""Equation or theorem -> chapter, function, test: read from the sources.
+
+A public docstring of ``kernels`` claims a statement of a paper by naming
+both, the paper first: "K19, Lemma 1", "S20 (3.3) and (4.3)", "N21, Theorem
+4.1; K19, Theorem 1". ("K19's Lemma 1" only mentions it.) A chapter claims
+those that its "Reproduces" names. A test covers the public names that it
+uses, itself or through helpers, fixtures and constants of its folder.
+"""
+
+import ast
+import html
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from book.tools import claims, records, scores, site
+from book.tools.statements import STATEMENTS, WORDS
+
+ROOT = records.ROOT
+CITED = {
+    "kuditipudi2019": "K19",
+    "shevchenko2020": "S20",
+    "nguyen2021": "N21",
+}
+NUMBER = r"(?:[A-Z]\.)?\d+(?:\.\d+)*"
+PART = r"(?: ?\([A-Z]\))?"
+MORE = r"(?:, and |, | and )"
+NAMED = (
+    r"(?:Theorem|Lemma|Definition|Corollar(?:y|ie)|Claim|Algorithm|Remark)s? "
+    rf"{NUMBER}{PART}(?:{MORE}{NUMBER}{PART})*"
+    r"|(?:[Ee]xperiment|[Aa]ppendix) [A-Z]\b"
+)
+EQUATION = rf"\({NUMBER}\)(?:[–-]\({NUMBER}\))?"
+ITEM = rf"(?:{NAMED}|{EQUATION})"
+CLAIM = re.compile(rf"\b(K19|S20|N21),? ({ITEM}(?:{MORE}{ITEM})*)")
+REPRODUCES = re.compile(r"\*\*Reproduces\*\*(.*?)\*\*Needs\*\*", re.DOTALL)
+
+
+def labels(text):
+    """Statements that a text names, one each: "Lemmas 1 and 2, (3.1)–(3.3)".
+
+    Parts of a theorem, "(A)", are dropped.
+    """
+    found = []
+    for item in re.findall(ITEM, text):
+        numbers = re.findall(NUMBER, item)
+        if item.startswith("("):
+            stem, dot, first = numbers[0].rpartition(".")
+            last = numbers[-1].rpartition(".")[2]
+            each = range(int(first), int(last) + 1)
+            found += [f"({stem}{dot}{k})" for k in each]
+            continue
+        kind, rest = item.split(maxsplit=1)
+        kind = re.sub("ies$", "y", kind.capitalize()).removesuffix("s")
+        found += [f"{kind} {n}" for n in numbers or [rest]]
+    return found
+
+
+def claimed(text):
+    """[(paper, statement)] that a docstring claims."""
+    words = " ".join((text or "").split())
+    return [
+        (paper, label)
+        for paper, items in CLAIM.findall(words)
+        for label in labels(items)
+    ]
+
+
+def chapters(root=ROOT):
+    """{(paper, statement): [chapters that reproduce it]}."""
+    found = {}
+    for name in site.chapters(root):
+        text = site.source(name, root).read_text().replace("\n# ", " ")
+        for said in REPRODUCES.findall(text):
+            cited, *rest = re.split(r"\{cite\}`(\w+)`", said)[1:]
+            for paper, items in zip([cited, *rest[1::2]], rest[::2]):
+                for label in labels(items):
+                    found.setdefault((CITED.get(paper), label), []).append(
+                        name
+                    )
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _parsed(file, _mtime):
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def _tree(file):
+    return _parsed(file, file.stat().st_mtime_ns)
+
+
+def _public(body):
+    kinds = ast.FunctionDef | ast.ClassDef
+    return [
+        n for n in body if isinstance(n, kinds) and not n.name.startswith("_")
+    ]
+
+
+def _imports(tree):
+    """Local name -> dotted name of what a file imports, anywhere in it."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for a in node.names:
+                top = a.name.split(".")[0]
+                found[a.asname or top] = a.name if a.asname else top
+        elif isinstance(node, ast.ImportFrom):
+            for a in node.names:
+                found[a.asname or a.name] = f"{node.module}.{a.name}"
+    return found
+
+
+def functions(root=ROOT):
+    """{public name: (docstring, {full names that mean it})} of `kernels`.
+
+    The public name is the package's own where it exports the function
+    ("paths.lemma1"), else the module's ("losses.targets"); methods follow
+    their class ("noise.Stability.epsilon") and have no full name.
+    """
+    exported, found = {}, {}
+    for file in sorted(Path(root, "kernels").rglob("__init__.py")):
+        package = ".".join(file.parent.relative_to(root).parts)
+        for name, full in _imports(_tree(file)).items():
+            exported[full] = f"{package}.{name}"
+    for file in sorted(Path(root, "kernels").rglob("*.py")):
+        if file.name == "__init__.py":
+            continue
+        module = ".".join(file.relative_to(root).with_suffix("").parts)
+        for node in _public(_tree(file).body):
+            full = f"{module}.{node.name}"
+            name = exported.get(full, full)
+            short = name.removeprefix("kernels.")
+            found[short] = ast.get_docstring(node), {full, name}
+            for method in _public(node.body):
+                if isinstance(node, ast.ClassDef):
+                    text = ast.get_docstring(method)
+                    found[f"{short}.{method.name}"] = text, set()
+    return found
+
+
+def _dotted(node):
+    """ "a.b.c" of a chain of attributes on a name, else None."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        base = _dotted(node.value)
+        return base and f"{base}.{node.attr}"
+    return None
+
+
+def _uses(node, imports):
+    """Dotted names that a piece of code uses, imports resolved."""
+    found = set()
+    for part in ast.walk(node):
+        name = part.arg if isinstance(part, ast.arg) else _dotted(part)
+        if name:  # an argument may be a fixture
+            head, dot, tail = name.partition(".")
+            found.add(imports.get(head, head) + dot + tail)
+        if isinstance(part, ast.Attribute):
+            found.add(f".{part.attr}")
+    return found
+
+
+def covers(root=ROOT):
+    """{"test_paths.py::test_name": dotted names that it can reach}."""
+    pieces = {}  # "module.name" -> names that its definition uses
+    for file in sorted(Path(root, "tests", "kernels").glob("*.py")):
+        tree, own = _tree(file), {}
+        for node in tree.body:
+            targets = [getattr(node, "name", None)] + [
+                getattr(t, "id", None) for t in getattr(node, "targets", [])
+            ]
+            own |= {name: node for name in targets if name}
+        known = {name: f"{file.stem}.{name}" for name in own}
+        known |= _imports(tree)
+        for name, node in own.items():
+            pieces[f"{file.stem}.{name}"] = _uses(node, known)
+    found = {}
+    for piece in pieces:
+        stem, _, name = piece.partition(".")
+        if stem.startswith("test_") and name.startswith("test_"):
+            found[f"{stem}.py::{name}"] = _closure(piece, pieces)
+    return found
+
+
+def _closure(piece, pieces):
+    seen, waiting = set(), [piece]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(pieces.get(name, ()))
+    return seen
+
+
+def _covered(name, full, reached):
+    """The tests of a function, those that reach fewest names first."""
+    if not full:  # a method: known by its own name, in tests of its room
+        room, method = name.split(".")[0], name.rsplit(".", 1)[1]
+        return [
+            test
+            for test, names in reached.items()
+            if f".{method}" in names
+            and any(n.startswith(f"kernels.{room}") for n in names)
+        ]
+    found = [test for test, names in reached.items() if names & full]
+    return sorted(found, key=lambda test: len(reached[test]))
+
+
+def table(root=ROOT):
+    """{(paper, statement): {"chapters": [...], "functions": {name: tests}}}.
+
+    JSON-able but for its keys; in the papers' order, what STATEMENTS does
+    not know at the end.
+    """
+    rows = {(p, s): {} for p, known in STATEMENTS.items() for s in known}
+    reached = covers(root)
+    for name, (text, full) in functions(root).items():
+        for claim in claimed(text):
+            tests = _covered(name, full, reached)
+            rows.setdefault(claim, {})[name] = tests
+    places = chapters(root)
+    return {
+        claim: {"chapters": places.get(claim, []), "functions": found}
+        for claim, found in rows.items()
+    }
+
+
+def listing(root=ROOT):
+    """All that the table shows; JSON-able, for its key."""
+    titles = {n: scores.title(n, root) for n in site.chapters(root)}
+    return [titles, [[*claim, row] for claim, row in table(root).items()]]
+
+
+HEAD = ("Statement", "In words, and where", "Function", "Test")
+
+
+def page(paper, root=ROOT):
+    """The table of one paper: "K19", "S20" or "N21"."""
+    titles = listing(root)[0]
+    rows = {k: row for k, row in table(root).items() if k[0] == paper}
+    body, text = [], []
+    for (_, label), row in rows.items():
+        found = row["functions"] or {"": []}
+        words = html.escape(STATEMENTS[paper].get(label, ""))
+        for chapter in row["chapters"]:
+            title = html.escape(titles[chapter])
+            words += f'<br><a href="{chapter}.html">{title}</a>'
+        span = f'rowspan="{len(found)}"'
+        first = (
+            f'<th role="rowheader" scope="row" {span}>{label}</th>'
+            f'<td role="cell" {span}>{words}</td>'
+        )
+        for name, tests in found.items():
+            code = (
+                f"<code>{name}</code>"
+                if name
+                else WORDS.get((paper, label), "none yet")
+            )
+            body.append(
+                f'<tr role="row">{first}'
+                f'<td role="cell" data-label="Function">{code}</td>'
+                f'<td role="cell" data-label="Test">{_words(tests)}</td></tr>'
+            )
+            first = ""
+            text.append(f"{paper} {label}: {name}: {len(tests)} tests")
+    caption = f"Statements of {scores.PAPERS[paper.lower()]}"
+    return scores.Shown(
+        claims.table(["".join(body)], caption, HEAD, "reference"),
+        "\n".join(text),
+    )
+
+
+def _words(tests):
+    """The test that reaches least beside the function, in words."""
+    if not tests:
+        return "–"
+    file, _, name = tests[0].partition("::")
+    words = name.removeprefix("test_").replace("_", " ")
+    more = f", and {len(tests) - 1} more" if len(tests) > 1 else ""
+    return f"<code>{file}</code>: {words}{more}"
