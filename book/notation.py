@@ -49,15 +49,15 @@
 # :class: stack
 # | Letter | K19 | S20 | N21 |
 # |---|---|---|---|
-# | $A$ | a weight matrix | a set of neurons | |
-# | $d$ | the number of layers | the input's dimension | |
+# | $A$ | a weight matrix | a set of neurons | – |
+# | $d$ | the number of layers | the input's dimension | – |
 # | $L$ | the loss | the number of hidden layers; with an index, the loss | the number of layers |
-# | $h$ | a width | | an output of a subnetwork |
-# | $N$ | | the width | the number of examples |
-# | $K$ | | a constant of a bound | with an index, the number of units kept |
+# | $h$ | a width | – | an output of a subnetwork |
+# | $N$ | – | the width | the number of examples |
+# | $K$ | – | a constant of a bound | with an index, the number of units kept |
 # | $\theta_1$ | a dropout network | the parameters of neuron 1 | one end of the path |
 # | $k$, $m$ | rows of the counterexample; $m$ also a number of samples | $k$ steps of SGD | widths $m_p$ of a subnetwork |
-# | $c$ | the activation contraction | | biases of a separating hyperplane |
+# | $c$ | the activation contraction | – | biases of a separating hyperplane |
 # :::
 #
 # ## Of one paper only
@@ -109,8 +109,7 @@
 #
 # Made from the sources: a function of `kernels` says in its docstring which
 # statement it computes, and a test covers the functions that it uses. Of
-# several tests the one named here does least besides; the files lie in
-# `tests/kernels`. The bounds of S20, (3.7), (3.8), (4.4) and (4.5), have
+# several tests one is named; the files lie in `tests/kernels`. The bounds of S20, (3.7), (3.8), (4.4) and (4.5), have
 # constants that nobody knows, so the chapters compare rates. The equations in
 # K19's proof of Lemma 3 are measured in {ref}`dropout-noise`.
 
