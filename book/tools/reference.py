@@ -209,7 +209,7 @@ def _covered(name, full, reached):
     def worth(test):
         refuses = ".raises" in reached[test]  # bad input, not mathematics
         said = [part in test.split("::")[1] for part in own.split("_")]
-        return refuses, -sum(said), f"test_{room}" not in test
+        return refuses, f"test_{room}" not in test, -sum(said)
 
     return sorted(found, key=worth)
 
@@ -285,4 +285,9 @@ def _words(tests):
     file, _, name = tests[0].partition("::")
     words = name.removeprefix("test_").replace("_", " ")
     more = f", and {len(tests) - 1} more" if len(tests) > 1 else ""
-    return f"<code>{file}</code>: {words}{more}"
+    return f"{_code(file)}: {words}{more}"
+
+
+def _code(name):
+    """A name in HTML; a narrow line may end behind its dots and dashes."""
+    return f"<code>{re.sub(r'(?<=[._])', '<wbr>', name)}</code>"

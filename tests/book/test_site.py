@@ -24,6 +24,13 @@ from book.tools import site
 ROOT = Path(__file__).resolve().parents[2]
 ALT = 40  # characters that say what a figure shows
 MEGABYTE = 1_000_000
+AXE = Path(
+    os.environ.get("AXE", ROOT / ".cache/node_modules/axe-core/axe.min.js")
+)
+NO_AXE = (
+    "no axe-core found: npm install --prefix .cache axe-core, "
+    "or set AXE to its axe.min.js"
+)
 NO_CHROMIUM = (
     "no Chromium found: apt-get install chromium, or set CHROMIUM to one"
 )
@@ -337,6 +344,24 @@ def test_figures_sit_on_the_page(tab, scheme):
     assert abs(edge - [float(c) for c in paper]).max() < 12
     ink = abs(pixels.mean(-1) - edge.mean() / 255).max()
     assert ink > 0.5, "the lines do not stand out from the page"
+
+
+# what axe-core calls serious or critical, and where
+FAULTS = """axe.run(document, {resultTypes: ["violations"]}).then(
+  found => found.violations
+    .filter(v => ["serious", "critical"].includes(v.impact))
+    .map(v => [v.id, v.help, ...v.nodes.map(n => n.html.slice(0, 120))]))"""
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not AXE.exists(), reason=NO_AXE)
+@pytest.mark.parametrize("look", ["light", "dark", "narrow"])
+def test_axe_finds_no_serious_fault(tab, look):
+    dress(tab, "dark" if look == "dark" else "light")
+    tab.resize(400 if look == "narrow" else 1280)
+    tab.until(f"{DEAF}.length == 0")  # the theme waits before it looks
+    tab.evaluate(AXE.read_text(encoding="utf-8") + ";0")
+    assert tab.evaluate(FAULTS) == []
 
 
 # --- what a reader does --------------------------------------------------
