@@ -274,6 +274,7 @@ class Page:
 
     def pdf(self, path: Path):
         """Print the page to a PDF file."""
+        self.prefer("light", media="print")
         printed = self.call("Page.printToPDF", printBackground=True)
         Path(path).write_bytes(base64.b64decode(printed["data"]))
 
