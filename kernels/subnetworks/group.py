@@ -130,7 +130,9 @@ class Group:
         self._sum.zero_()
         if not self._stop:
             return
-        clean = [t for t, wrong in enumerate(self._wrong.tolist()) if not wrong]
+        clean = [
+            t for t, wrong in enumerate(self._wrong.tolist()) if not wrong
+        ]
         self._wrong.zero_()
         if clean:
             wrong = self.evaluate(self._h, self._y)[1].tolist()

@@ -172,7 +172,12 @@ def train(
         steps = epochs * job.per_epoch
         path = None if folder is None else folder / "training.pt"
         run = Run(job, moments=[], losses=h.new_empty(steps))
-        run.go(label, path, checkpoint_every, f"layer {layer}, {len(group)} subnetworks")
+        run.go(
+            label,
+            path,
+            checkpoint_every,
+            f"layer {layer}, {len(group)} subnetworks",
+        )
         job.close()
         if path is not None:
             path.unlink(missing_ok=True)
