@@ -2,7 +2,14 @@
 # (subnetworks-experiments)=
 # # Where dropout fails and subnetworks do not
 #
-# PLACEHOLDER
+# **In one sentence.** Half of a deep, narrow network's neurons, picked at
+# random, compute nothing of use, so the dropout path has no low road to
+# offer; but a fresh subnetwork, trained on half of the *features* of any one
+# layer, fits the data, and those subnetworks are the knots of a path that is
+# certified low.
+#
+# **Reproduces** {cite}`nguyen2021`: Section 6 with Figure 1, Appendix A with
+# Figures 3 and 4, Table 1. **Needs** {ref}`subnetworks-theorem`.
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs MNIST and the paper's ten layers of 245
@@ -19,6 +26,45 @@ sys.path.insert(0, str(root))
 from book.tools import chapter
 
 run = chapter.start("subnetworks/experiments", profile)
+
+# %% [markdown]
+# ## Two questions about a layer
+#
+# Write $L$ for the number of weight layers of a ReLU network $\theta$, $n_l$
+# for the width of layer $l$, and $f_l(\theta, x) \in \mathbb{R}^{n_l}$ for
+# its features; $f_0 = x$. Fix a *pruning factor* $f$, and ask of each layer
+# what is left when a fraction $f$ of the units goes.
+#
+# **(A) Are the features good?** Keep $|\mathcal{I}_l| = \lceil (1-f)\, n_l
+# \rceil$ units of layer $l$, and let a new network $\xi_l$ of the widths that
+# were given up, $n_p - |\mathcal{I}_p|$ for $p > l$, learn from those
+# features alone. With $\Psi$ the loss and $h_L$ the output,
+#
+# $$
+# \tilde Q_l = \min_{\mathcal{I}_l}\ \inf_{\xi_l}\
+# \mathbb{E}\big[\Psi\big(h_L(\xi_l, f_{l, \mathcal{I}_l}(\theta, x)),
+# y\big)\big],
+# \qquad l = 0, \dots, L - 1.
+# $$ (eq-se-q)
+#
+# By Theorem 4.1 ({ref}`subnetworks-theorem`) two solutions are joined by a
+# path whose loss nowhere exceeds the largest of these numbers and of the two
+# ends' own losses. The minimum is bounded by the best of $T_A = 20$ random
+# subsets, the infimum by SGD.
+#
+# **(B) Are the weights robust?** Remove a fraction $f$ of the units of *all*
+# layers $l, \dots, L - 1$ at random, multiply what comes out by the factor
+# that is best on the training set, and keep the best of $T_B = 200$ draws.
+# That is dropout stability, the condition of {cite}`kuditipudi2019`
+# ({ref}`dropout-paths`).
+#
+# (A) trains what (B) leaves as it is. Both need the same room: the other half
+# of the network.
+#
+# ## The experiment
+#
+# The paper trains three architectures; the laptop run trains six layers of 40
+# neurons on the 8 × 8 digits, deep and narrow on purpose.
 
 # %%
 scale = run.scale(
@@ -41,6 +87,10 @@ scale = run.scale(
         dtype="float32",
     ),
 )
+
+# %% [markdown]
+# The originals are trained until they make no error on the training set, and
+# five epochs beyond, without dropout or weight decay.
 
 # %%
 import functools
@@ -90,6 +140,10 @@ def original(*, dataset, hidden, model, sgd_o, epochs, dtype, **_):
     return d, net, theta
 
 
+# %% [markdown]
+# Experiment (A) bounds {eq}`eq-se-q`. `subnetworks.train` computes the
+# features once and trains all draws of a layer together, in batched products.
+
 # %%
 from kernels import subnetworks
 
@@ -114,6 +168,11 @@ def experiment_a(*, prune, layer, sgd_a, epochs, draws, **which):
     )
 
 
+# %% [markdown]
+# Experiment (B) is `dropout.stability`: draws are chosen by their training
+# loss, and every number reported is that draw's, with the factor found for
+# it.
+
 # %%
 from kernels import dropout
 
@@ -136,34 +195,29 @@ def experiment_b(*, prune, layer, draws, **which):
 
 
 # %%
+def best(s):
+    """(loss, error) of the draw that was best in training."""
+    table = [s.train_loss, s.train_error, s.test_loss, s.test_error]
+    loss, error, *held = (column[s.best].item() for column in table)
+    return {"train": [loss, error], "test": held}
+
+
 def cell(**which):
     """Both experiments on one layer of one model, and the model itself."""
     d, net, theta = original(**which)
     found = {k: which[k] for k in ("dataset", "model", "prune", "layer")}
-    found["O train"] = training.evaluate(net, theta, d.train.x, d.train.y)
-    found["O test"] = training.evaluate(net, theta, d.test.x, d.test.y)
-    found |= summary("A", experiment_a(**which))
+    found["O"] = {
+        name: training.evaluate(net, theta, part.x, part.y)
+        for name, part in (("train", d.train), ("test", d.test))
+    }
+    found["A"] = best(experiment_a(**which))
     if which["layer"]:
         b = experiment_b(**which)
-        found |= summary("B", b)
-        found["B kept"] = [units.tolist() for units in b.kept[b.best]]
-        found["B scales"] = b.scales[b.best]
-        found["B of half"] = (
-            b.train_loss[: len(b.train_loss) // 2].min().item()
-        )
+        half = b.train_loss[: len(b.train_loss) // 2].min().item()
+        kept = [units.tolist() for units in b.kept[b.best]]
+        found["B"] = best(b) | {"of half": half}
+        found["B"] |= {"kept": kept, "scales": b.scales[b.best]}
     return found
-
-
-def summary(name, s):
-    """(loss, error) of the draw with the smallest training loss."""
-    best = s.best
-    return {
-        f"{name} train": [
-            s.train_loss[best].item(),
-            s.train_error[best].item(),
-        ],
-        f"{name} test": [s.test_loss[best].item(), s.test_error[best].item()],
-    }
 
 
 # %%
