@@ -1,6 +1,7 @@
 """``python -m book``: build, render, check, data, serve."""
 
 import argparse
+import errno
 import sys
 
 from book.tools import render, site
@@ -57,8 +58,19 @@ def parser():
         "else the user's cache)",
     )
     p = verb("serve", "Serve the built book on this machine.")
-    p.add_argument("--port", type=int, default=8000)
+    p.add_argument(
+        "--port",
+        type=_port,
+        default=8000,
+        help="1024 to 65535 (default 8000); 0: any free one",
+    )
     return top
+
+
+def _port(word):
+    if not word.isdecimal() or int(word) > 65535:
+        raise argparse.ArgumentTypeError(f"{word}: 0 to 65535 will do")
+    return int(word)
 
 
 def _jobs(p):
@@ -106,6 +118,7 @@ def assignments(words, names):
 
 def build(args):
     """Render what is stale, then build the site."""
+    site.ready()
     ran = render.render(site.chapters(), jobs=args.jobs)
     print(f"{ran} chapters run")
     print(f"The book is built. Open {site.build().as_uri()}")
@@ -168,9 +181,15 @@ def main(argv=None):
     }
     try:
         verbs[args.verb](args)
+    except ModuleNotFoundError as fault:
+        raise SystemExit(
+            f"error: {fault.name} is not installed for {sys.executable}: run "
+            ".venv/bin/python -m book, after README.md's first command"
+        ) from None
     except (ValueError, RuntimeError, OSError) as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        raise SystemExit(1) from None
+        full = getattr(fault, "errno", None) == errno.ENOSPC
+        more = ": make room on that disk, then run this again" if full else ""
+        raise SystemExit(f"error: {fault}{more}") from None
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         raise SystemExit(130) from None

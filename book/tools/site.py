@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-HTML = ROOT / "_build" / "html"
+ROOM = 200_000_000  # bytes: the site, jupyter-book's own files, notebooks
 
 
 def chapters(root=ROOT):
@@ -29,16 +29,28 @@ def notebook(name, root=ROOT):
     return Path(root, "book", f"{name}.ipynb")
 
 
-def build(root=ROOT):
-    """Run jupyter-book over the rendered chapters; warnings are errors."""
+def ready(root=ROOT):
+    """Raise what a reader must put right before the book can be built."""
+    import shutil
     from importlib.metadata import version
 
     found = version("jupyter-book")
     if not found.startswith("1."):
         raise RuntimeError(
             f"jupyter-book is {found}; this book needs 1.x: install it with "
-            "pip install -r requirements.txt"
+            f"{sys.executable} -m pip install -r requirements.txt"
         )
+    free = shutil.disk_usage(root).free
+    if free < ROOM:
+        raise OSError(
+            f"{free / 1e6:.0f} MB are free on the disk of {root}; building "
+            f"takes {ROOM / 1e6:.0f} MB: make room, or clone elsewhere"
+        )
+
+
+def build(root=ROOT):
+    """Run jupyter-book over the rendered chapters; warnings are errors."""
+    ready(root)
     command = Path(sys.executable).parent / "jupyter-book"
     flags = ["--all", "-W", "-n", "--keep-going"]
     done = subprocess.run([command, "build", root, *flags])

@@ -49,7 +49,7 @@ class BrowserError(RuntimeError):
 def find() -> str | None:
     """The path of a Chromium on this machine, or None."""
     named = os.environ.get("CHROMIUM")
-    return named or next(filter(None, map(shutil.which, NAMES)), None)
+    return next(filter(None, map(shutil.which, [named] if named else NAMES)))
 
 
 class Browser:
