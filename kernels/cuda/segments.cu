@@ -91,7 +91,7 @@ extern "C" __global__ void __launch_bounds__(WARP * WARPS, OUTPUTS <= 20 ? 2 : 1
         }
         __syncthreads();
         const int count = min(CHUNK, stop - first);
-#pragma unroll 4
+#pragma unroll VECTOR
         for (int n = 0; n < count; n++) {
             const size_t row = (size_t)(first + n) * samples;
             const Pack p0 = load(start + row, sample, samples, vectors);
