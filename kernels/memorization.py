@@ -23,7 +23,7 @@ _TINY = 1e-12
 
 
 def capacity(before: int, last: int, *, kept: int, outputs: int) -> int:
-    """The number of samples that (A1) of N21's Corollary 4.4 allows.
+    """The number of samples that (A1) of N21, Corollary 4.4, allows.
 
     ``before`` and ``last``: widths of the two last hidden layers, n_{L-2} and
     n_{L-1}; ``kept``: |I_{L-1}|.
@@ -75,7 +75,8 @@ def memorize(
     ``hidden=1``: samples are taken ``group`` at a time.  A hyperplane holds
     each group and no other sample; next to it, two pairs of units differ by
     an affine function that takes the group's values, and elsewhere cancel.
-    2 (C + 1) units a group: 4 ceil(N / group) for one output.
+    2 (C + 1) units a group: 4 ceil(N / group) for one output.  What N21,
+    Corollary 4.4, asks of the subnetworks.
 
     ``hidden=2`` or more: the samples need only be distinct.  They are put on
     a line, which layer ``hidden - 1`` bends in ``width`` places, so that a

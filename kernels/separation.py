@@ -84,12 +84,12 @@ def separate(features: Tensor, labels: Tensor, *, bias: bool = True) -> Planes:
 def separating(
     features: Tensor, planes: Planes, hidden: int, *, loss: float
 ) -> Parameters:
-    """The network of the proof of Corollary 4.5, its cross-entropy at most
-    ``loss``.
+    """A network of cross-entropy at most ``loss`` (N21, Corollary 4.5).
 
-    Unit k of the first of ``hidden`` layers has the pre-activation
-    1 + (w_k . f + c_k) / R, R the largest |w_k . f + c_k|: samples of class k
-    land in (1, 2], the others in [0, 1), where the ReLU is strictly monotone.
+    As in the corollary's proof.  Unit k of the first of ``hidden`` layers has
+    the pre-activation 1 + (w_k . f + c_k) / R, R the largest |w_k . f + c_k|:
+    samples of class k land in (1, 2], the others in [0, 1), where the ReLU is
+    strictly monotone.
     Further layers hand units on; the output layer multiplies them by a number
     large enough, and needs no bias.  With ``hidden=0`` it is the planes
     themselves, times a number, and needs one, unless the planes have none.

@@ -52,7 +52,8 @@ def subnetwork(
     Arguments as in :func:`dropout_network`.  Returns the network of layers
     ``first + 1`` … d that has the kept units alone, and its parameters; it
     reads ``net.take(first, net.features(theta, x, first), kept[first - 1])``
-    and its outputs are the dropout network's.
+    and its outputs are the dropout network's: the xi_l with which dropout
+    stability is a special case (N21, Corollary 4.3).
     """
     places, scales = _places(net, kept, first, scale)
     small = net.narrow([len(p) for p in places[first:-1]], first=first)

@@ -67,7 +67,9 @@ def train(
     store: str | Path | None = None,
     checkpoint_every: int = 1000,
 ) -> Subnetworks:
-    """N21's experiment A for l = ``layer``: min over I_l of Q_l, eq. (16).
+    """N21, experiment A, (16), for l = ``layer``: min over I_l of Q_l.
+
+    A layer at a time, as N21, Corollary 4.2, allows.
 
     Every draw picks |I_l| units of layer l uniformly at random, and trains
     by SGD a fresh network xi_l of widths n_p - |I_p|, p > l, that reads those
