@@ -80,7 +80,7 @@ scale = run.scale(
             recipe=dict(epochs=16, halve=16, step_size=0.05, batch=64),
             star=dict(epochs=40, halve=40, step_size=0.02, batch=32),
             augment=False,
-            p=0.2,  # dropped on Theorem 3's path
+            p=0.25,  # dropped on Theorem 3's path
             samples=256,  # training images on which the path is measured
             select=64,  # of them, those on which draws are compared
             noisy=24,  # of them, those on which stability is measured
@@ -96,7 +96,7 @@ scale = run.scale(
             recipe=dict(epochs=16, halve=4, step_size=0.05, batch=128),
             star={},  # as the others
             augment=False,
-            p=0.2,
+            p=0.25,
             samples=4096,
             select=1024,
             noisy=128,
@@ -239,7 +239,10 @@ for case, cells in correct.items():
         print(f"{case}, {c['who']}: {text}")
 
 # %% [markdown]
-# TODO
+# Dropout costs a few points of accuracy while it is on, as in the paper's 95
+# against 99 %. At the paper's rates these thin networks do not get off the
+# ground, which is why ours are lower: eleven layers of dropout noise without
+# batch norm are hard on few channels.
 #
 # ## Figure 3, left, and D.3: is it noise stable?
 #
@@ -399,40 +402,52 @@ draw_six(stable[next(iter(cases))])
 draw_layers(stable[next(iter(cases))])
 
 # %% [markdown]
-# TODO
+# "Behave nicely" is fair for the bulk: in layer 6 most samples have cushions
+# of a fifth to a half, and lose half of the norm at the ReLU. The minima that
+# Definition 4 is made of are another matter, as in {ref}`dropout-noise`: over
+# all layers the largest of $1/\mu_i$, $1/\mu_{i\to}$ and $c$ is near a
+# hundred, $\rho$ is below 1 where $3d = 33$ is asked for, and $\epsilon$ in
+# the hundred thousands. The small cushions belong to the lower layers,
+# which have the longest way to the output.
 #
 # ## Figure 3, right, and Figure 5: the path and the line
 #
-# Theorem 3's 13 segments with $p = 0.2$ over $\theta^*$, the best of 20 draws
-# of the dropout networks, beside the straight line between the same ends.
+# Theorem 3's 13 segments with $p = \tfrac14$ over $\theta^*$, a quarter as wide
+# as the networks that it joins, the best of 20 draws of the dropout networks;
+# beside it the straight line between the same ends.
 
 # %%
 from kernels import interpolation, paths
 
 
-def bridge(case, s, k):
-    """Theorem 3's path, draw k."""
+def ends(case, s):
+    """The network, its two trained parameters and the narrow one's."""
     net, a = trained(case, "A", s)
-    (_, b), (_, star) = (trained(case, who, s) for who in ("B", "star"))
-    g = device.generator(0, "vgg11", case, "draw", k)
-    path = paths.theorem3(net, a, b, star, p=s["p"], generator=g)
-    return net, path, paths.straight(a, b)
+    return net, a, trained(case, "B", s)[1], trained(case, "star", s)[1]
 
 
-def height(case, s, k, x, y):
-    """The larger loss of draw k's dropout networks."""
-    net, path, _ = bridge(case, s, k)
-    ends = (path.knots[1], path.knots[12])
-    return max(training.evaluate(net, theta, x, y)[0] for theta in ends)
+def bridge(net, a, b, star, s, k):
+    """Theorem 3's path, draw k."""
+    g = device.generator(0, "vgg11", s["dataset"], s["width"], "draw", k)
+    return paths.theorem3(net, a, b, star, p=s["p"], generator=g)
+
+
+def height(net, path, x, y):
+    """The larger loss of a path's dropout networks."""
+    knots = (path.knots[1], path.knots[12])
+    return max(training.evaluate(net, theta, x, y)[0] for theta in knots)
 
 
 def crossing(*, case, s):
     """Loss and accuracy along Theorem 3's path and the straight line."""
     train = images(s["dataset"], s["dtype"]).train
-    n, m = s["samples"], s["select"]
-    x, y = train.x[:n], train.y[:n]
-    best = min(range(20), key=lambda k: height(case, s, k, x[:m], y[:m]))
-    net, path, line = bridge(case, s, best)
+    x, y = train.x[: s["samples"]], train.y[: s["samples"]]
+    few = x[: s["select"]], y[: s["select"]]
+    net, a, b, star = ends(case, s)
+    tried = [bridge(net, a, b, star, s, k) for k in range(20)]
+    heights = [height(net, path, *few) for path in tried]
+    best = heights.index(min(heights))
+    path, line = tried[best], paths.straight(a, b)
     result = {"draw": best, "kinds": path.kinds}
     for name, each, points in (("path", path, 11), ("line", line, 41)):
         seen = interpolation.profile(net, each, x, y, points=points)
@@ -486,6 +501,12 @@ def draw_walk(w):
 draw_walk(walks[next(iter(cases))])
 
 # %% [markdown]
+# In small, it is the paper's picture. The straight line is as bad as can be:
+# above the loss of guessing, and down to about one image in ten. On the path
+# most images are right all the way. It is highest at the dropout networks, not
+# at the narrow one, and low it is not: eleven layers that each lose a quarter
+# of their channels, at one go.
+#
 # ## Where the bound gives out
 #
 # The eleven segments in the middle are constant or affine, whatever the
@@ -498,7 +519,8 @@ from kernels import certificates
 
 digits = cases.get("digits")
 if digits:
-    net, path, _ = bridge("digits", digits, walks["digits"]["draw"])
+    net, *three = ends("digits", digits)
+    path = bridge(net, *three, digits, walks["digits"]["draw"])
     some = images("digits", "float64").train
     sure = certificates.certify(net, path, some.x[:32], some.y[:32], budget=64)
     middle = sure.segments[1:-1]
@@ -513,12 +535,11 @@ if digits:
         )
 
 # %% [markdown]
-# Each bisection gains a factor of four, as it should, and starts from far too
-# high. So for eleven layers we can say exactly how high the path is between
-# the dropout networks, and on the way down to them only what a grid of points
-# finds. Sharper bounds exist (propagating linear bounds back through all
-# layers, in place of boxes); nobody seems to have computed them along a
-# segment of weights.
+# Each bisection lowers the bound, from a start that is hopeless. So for eleven
+# layers we can say exactly how high the path is between the dropout networks,
+# and on the way down to them only what a grid of points finds. Sharper bounds
+# are conceivable (linear bounds carried back through all layers, in place of
+# boxes carried forward); we have not tried them.
 #
 # ## At the paper's scale: a thin VGG-11, on a CPU
 #
@@ -592,8 +613,8 @@ run.verdict()
 #   the channels the paper's own rates leave the loss near $\ln 10$ for the
 #   first epochs. On digits, a fifth.
 # - **What the paper leaves open.** Theorem 3's $p$ and $\theta^*$ in Figure 3
-#   (we take $p = 0.2$ and a network an eighth, thin: a sixteenth, digits: a
-#   fortieth as wide as VGG-11), the initialisation, and augmentation. Batch
+#   (we take an eighth of the width and $p = 0.2$; on digits and for the thin
+#   network a quarter and $p = \tfrac14$), the initialisation, and augmentation. Batch
 #   size, step size and its halving, weight decay, and the number of epochs are
 #   those of a public training script for VGG on CIFAR-10, which crops and
 #   mirrors the images and has 512 units in both hidden linear layers. The
