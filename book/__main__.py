@@ -1,4 +1,4 @@
-"""``python -m book``: build, render, check, data, serve."""
+"""``python -m book``: build, render, check, data, serve, gpu-check."""
 
 import argparse
 import errno
@@ -63,6 +63,12 @@ def parser():
         type=_port,
         default=8000,
         help="1024 to 65535 (default 8000); 0: any free one",
+    )
+    p = verb("gpu-check", "Test and time the CUDA kernels on this machine.")
+    p.add_argument(
+        "--out",
+        metavar="FILE",
+        help="where the measurements go (default book/results/gpu.json)",
     )
     return top
 
@@ -169,6 +175,13 @@ def data(args):
             print(f"{name}: absent. {known['problem']}")
 
 
+def gpu_check(args):
+    """Test and time the CUDA kernels; an error where there is no GPU."""
+    from book.tools import gpu
+
+    gpu.check(args.out)
+
+
 def main(argv=None):
     """Run one command; errors are one clear message and exit code 1."""
     args = parser().parse_args(argv)
@@ -178,6 +191,7 @@ def main(argv=None):
         "check": check,
         "data": data,
         "serve": lambda a: site.serve(a.port),
+        "gpu-check": gpu_check,
     }
     try:
         verbs[args.verb](args)

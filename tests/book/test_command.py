@@ -31,7 +31,7 @@ def book(*words, **env):
 
 
 @pytest.mark.parametrize(
-    "verb", ["", "build", "render", "check", "data", "serve"]
+    "verb", ["", "build", "render", "check", "data", "serve", "gpu-check"]
 )
 def test_help(verb):
     done = book(*filter(None, [verb, "--help"]))
