@@ -28,7 +28,7 @@ MORE = r"(?:, and |, | and )"
 NAMED = (
     r"(?:Theorem|Lemma|Definition|Corollar(?:y|ie)|Claim|Algorithm|Remark)s? "
     rf"{NUMBER}{PART}(?:{MORE}{NUMBER}{PART})*"
-    r"|(?:[Ee]xperiment|[Aa]ppendix) [A-Z]\b"
+    r"|(?:[Ee]xperiment|[Aa]ppendix)s? [A-Z]\b(?: and [A-Z]\b)?"
 )
 EQUATION = rf"\({NUMBER}\)(?:[–-]\({NUMBER}\))?"
 ITEM = rf"(?:{NAMED}|{EQUATION})"
@@ -52,7 +52,7 @@ def labels(text):
             continue
         kind, rest = item.split(maxsplit=1)
         kind = re.sub("ies$", "y", kind.capitalize()).removesuffix("s")
-        found += [f"{kind} {n}" for n in numbers or [rest]]
+        found += [f"{kind} {n}" for n in numbers or rest.split(" and ")]
     return found
 
 
@@ -206,12 +206,14 @@ def _covered(name, full, reached):
             and any(n.startswith(f"kernels.{room}") for n in names)
         ]
 
-    def worth(test):
-        refuses = ".raises" in reached[test]  # bad input, not mathematics
-        said = [part in test.split("::")[1] for part in own.split("_")]
-        return refuses, f"test_{room}" not in test, -sum(said)
+    home = {room} | {part for f in full for part in f.split(".")[1:-1]}
 
-    return sorted(found, key=worth)
+    def last(test):
+        refuses = ".raises" in reached[test]  # bad input, not mathematics
+        near = home & set(test.split(".py")[0].split("_"))
+        return refuses, -len(near), f"::test_{own}" not in test
+
+    return sorted(found, key=last)
 
 
 def table(root=ROOT):
