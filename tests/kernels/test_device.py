@@ -110,6 +110,27 @@ def importing(wanted, error):
     return function
 
 
+def test_no_cupy_beside_a_gpu_warns_once(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    error = ModuleNotFoundError("No module named 'cupy'", name="cupy")
+    monkeypatch.setattr("builtins.__import__", importing("cupy", error))
+    with pytest.warns(RuntimeWarning, match="CuPy is not installed. Torch is"):
+        assert device.backend(device="cuda") == "torch"
+    with warnings.catch_warnings(action="error"):
+        assert device.backend(device="cuda") == "torch"
+
+
+def test_tf32_holds_within_its_block_only():
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    with warnings.catch_warnings(action="error"), device.tf32():
+        assert matmul.allow_tf32
+    assert matmul.allow_tf32 == before
+    with pytest.raises(ZeroDivisionError), device.tf32():
+        _ = 1 / 0
+    assert matmul.allow_tf32 == before
+
+
 def test_cupy_without_any_device_is_silent(monkeypatch):
     fake = fake_cupy(is_available=lambda: False)
     monkeypatch.setitem(sys.modules, "cupy", fake)
