@@ -57,7 +57,9 @@ show(scores.summary())
 # algorithm, figures' code is folded; figures come first from a *laptop* run
 # (small data, under a minute on two cores), then from a recorded run at the
 # paper's own scale. A chapter ends with the verdicts, the deviations from the
-# paper and exercises that change one number.
+# paper and exercises that change one number. Each keeps to the letters of its
+# paper; {ref}`notation` compares them, and leads from every theorem to the
+# function that computes it and to a test.
 #
 # Every page has a button that downloads it as a notebook. In a clone of the
 # repository, `python -m book build` runs what is out of date and builds these

@@ -236,9 +236,16 @@ def table(root=ROOT):
 
 
 def listing(root=ROOT):
-    """All that the table shows; JSON-able, for its key."""
+    """What the page shows, JSON-able: its key. The first test of each.
+
+    [chapters' titles, [[paper, statement, chapters, {function: test}]]].
+    """
     titles = {n: scores.title(n, root) for n in site.chapters(root)}
-    return [titles, [[*claim, row] for claim, row in table(root).items()]]
+    rows = []
+    for claim, row in table(root).items():
+        found = {f: t[0] if t else "" for f, t in row["functions"].items()}
+        rows.append([*claim, row["chapters"], found])
+    return [titles, rows]
 
 
 HEAD = ("Statement", "In words, and where", "Function", "Test")
@@ -246,48 +253,35 @@ HEAD = ("Statement", "In words, and where", "Function", "Test")
 
 def page(paper, root=ROOT):
     """The table of one paper: "K19", "S20" or "N21"."""
-    titles = listing(root)[0]
-    rows = {k: row for k, row in table(root).items() if k[0] == paper}
+    titles, rows = listing(root)
     body, text = [], []
-    for (_, label), row in rows.items():
-        found = row["functions"] or {"": []}
+    for label, places, found in (r[1:] for r in rows if r[0] == paper):
         words = html.escape(STATEMENTS[paper].get(label, ""))
-        for chapter in row["chapters"]:
+        for chapter in places:
             title = html.escape(titles[chapter])
             words += f'<br><a href="{chapter}.html">{title}</a>'
-        span = f'rowspan="{len(found)}"'
+        span = f'rowspan="{len(found) or 1}"'
         first = (
             f'<th role="rowheader" scope="row" {span}>{label}</th>'
             f'<td role="cell" {span}>{words}</td>'
         )
-        for name, tests in found.items():
-            code = (
-                f"<code>{name}</code>"
-                if name
-                else WORDS.get((paper, label), "none yet")
-            )
+        none = {"": WORDS.get((paper, label), "none yet")}
+        for name, test in (found or none).items():
+            file, _, case = test.partition("::test_")
+            says = f"{_code(file)}: {case.replace('_', ' ')}"
             body.append(
-                f'<tr role="row">{first}'
-                f'<td role="cell" data-label="Function">{code}</td>'
-                f'<td role="cell" data-label="Test">{_words(tests)}</td></tr>'
+                f'<tr role="row">{first}<td role="cell" data-label="Function">'
+                f"{_code(name) if name else test}</td>"
+                '<td role="cell" data-label="Test">'
+                f"{says if case else '–'}</td></tr>"
             )
             first = ""
-            text.append(f"{paper} {label}: {name}: {len(tests)} tests")
+            text.append(f"{paper} {label}: {name or '–'}: {test}")
     caption = f"Statements of {scores.PAPERS[paper.lower()]}"
     return scores.Shown(
         claims.table(["".join(body)], caption, HEAD, "reference"),
         "\n".join(text),
     )
-
-
-def _words(tests):
-    """The test that reaches least beside the function, in words."""
-    if not tests:
-        return "–"
-    file, _, name = tests[0].partition("::")
-    words = name.removeprefix("test_").replace("_", " ")
-    more = f", and {len(tests) - 1} more" if len(tests) > 1 else ""
-    return f"{_code(file)}: {words}{more}"
 
 
 def _code(name):
