@@ -150,10 +150,11 @@ def original(*, dataset, hidden, model, sgd_o, epochs, dtype, **_):
 from kernels import subnetworks
 
 
-def experiment_a(*, prune, layer, sgd_a, epochs, draws, **which):
+def experiment_a(
+    d, net, theta, *, model, prune, layer, sgd_a, epochs, draws, **_
+):
     """Equation (16), bounded from above: the best of T_A trained xi_l."""
-    d, net, theta = original(epochs=epochs, **which)
-    names = which["dataset"], which["model"], prune.replace("/", "-")
+    names = d.name, model, prune.replace("/", "-")
     return subnetworks.train(
         net,
         theta,
@@ -179,10 +180,9 @@ def experiment_a(*, prune, layer, sgd_a, epochs, draws, **which):
 from kernels import dropout
 
 
-def experiment_b(*, prune, layer, draws, **which):
+def experiment_b(d, net, theta, *, model, prune, layer, draws, **_):
     """The best of T_B: layers l, ..., L - 1 pruned, the output rescaled."""
-    d, net, theta = original(**which)
-    names = which["dataset"], which["model"], prune.replace("/", "-")
+    names = d.name, model, prune.replace("/", "-")
     return dropout.stability(
         net,
         theta,
@@ -206,15 +206,15 @@ def best(s):
 
 def cell(**which):
     """Both experiments on one layer of one model, and the model itself."""
-    d, net, theta = original(**which)
+    d, net, theta = trained = original(**which)
     found = {k: which[k] for k in ("dataset", "model", "prune", "layer")}
     found["O"] = {
         name: training.evaluate(net, theta, part.x, part.y)
         for name, part in (("train", d.train), ("test", d.test))
     }
-    found["A"] = best(experiment_a(**which))
+    found["A"] = best(experiment_a(*trained, **which))
     if which["layer"]:
-        b = experiment_b(**which)
+        b = experiment_b(*trained, **which)
         half = b.train_loss[: len(b.train_loss) // 2].min().item()
         kept = [units.tolist() for units in b.kept[b.best]]
         found["B"] = best(b) | {"of half": half}
@@ -322,11 +322,11 @@ draw_layers(cells, ["1/3", "1/4"])
 from kernels import certificates, interpolation, paths
 
 
-def best_subnetworks(model, depth, **which):
+def best_subnetworks(d, net, theta, **which):
     """The kept sets I_1, ..., I_{L-1} and xi_0, ..., xi_{L-1}."""
     found = [
-        experiment_a(model=model, prune="1/2", layer=layer, **which)
-        for layer in range(depth)
+        experiment_a(d, net, theta, prune="1/2", layer=layer, **which)
+        for layer in range(net.depth)
     ]
     return (
         [s.kept[s.best] for s in found[1:]],
@@ -334,11 +334,11 @@ def best_subnetworks(model, depth, **which):
     )
 
 
-def routes(cells, net, ends, **which):
+def routes(cells, ends, **which):
     """The three paths between models 0 and 1."""
-    a, b = ends
+    (_, net, a), (_, _, b) = ends
     (kept_a, xi_a), (kept_b, xi_b) = (
-        best_subnetworks(model, net.depth, **which) for model in (0, 1)
+        best_subnetworks(*end, model=m, **which) for m, end in enumerate(ends)
     )
     subnets = dict(kept_a=kept_a, kept_b=kept_b)
     subnets |= dict(subnetworks_a=xi_a, subnetworks_b=xi_b)
@@ -360,9 +360,8 @@ def routes(cells, net, ends, **which):
 def connect(cells, **which):
     """Loss and error along the three paths, and their suprema."""
     ends = [original(model=m, **which) for m in (0, 1)]
-    (d, net, _), ends = ends[0], [theta for *_, theta in ends]
-    rows = {}
-    for name, path in routes(cells, net, ends, **which).items():
+    (d, net, _), rows = ends[0], {}
+    for name, path in routes(cells, ends, **which).items():
         points = 101 if name == "straight" else 5
         train, test = (
             interpolation.profile(net, path, part.x, part.y, points=points)
