@@ -222,80 +222,12 @@ print(f"both are dropout stable with eps = {eps:.4f}")
 # - 6: the output moves back, between two equal halves.
 # - 7: the second half is cleared.
 
-# %% tags=["remove-cell"]
-import numpy as np
-
-from book.tools import figures
-from kernels.alignment import permute
-
-WHITE, ORANGE, GREEN = (1, 1, 1), (1, 0.89, 0.80), (0.80, 0.93, 0.85)
-
-
-def ink(name):
-    """A colour of the book as three numbers."""
-    code = figures.COLOURS[name]
-    return np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)])
-
-
-def picture(weight, before, dead, top):
-    """|weight| as an image: changed entries orange, enabling zeros green."""
-    changed = weight != before
-    ground = np.where(changed[..., None], ORANGE, WHITE)
-    ground[:, dead] = GREEN
-    colour = np.where(changed[..., None], ink("orange"), ink("blue"))
-    depth = np.clip(np.abs(weight) / top, 0, 1)[..., None] ** 0.6
-    return ground * (1 - depth) + colour * depth
-
-
-def draw_states(net, path, kept):
-    """One row of panels a knot: A_d … A_1, kept units first, bias last."""
-    text = ["θ"]
-    for k, kind in enumerate(path.kinds):
-        layers = list(zip(*path.ends(k)))[:-1]
-        still = all(torch.equal(u, v) for p, q in layers for u, v in zip(p, q))
-        text.append(f"move {'a' if still else 'b'}\n{kind}")
-    order = [
-        torch.cat([s, torch.tensor(sorted({*range(h)} - {*s.tolist()}))])
-        for s, h in zip(kept, net.hidden)
-    ]
-    knots = [permute(net, knot, order) for knot in path.knots]
-    full = [
-        [torch.cat([w, b[:, None]], 1).numpy() for w, b in knot]
-        for knot in knots
-    ]
-    tops = [
-        np.quantile(np.abs(np.stack(layer)), 0.995) for layer in zip(*full)
-    ]
-    axes = figures.axes(net.depth, len(knots), size=(5.6, 1.32 * len(knots)))
-    for k, state in enumerate(full):
-        before = full[max(k - 1, 0)]
-        for i, ax in zip(range(net.depth, 0, -1), axes[k]):
-            dead = np.zeros(state[i - 1].shape[1], bool)
-            if i > 1:
-                moved = (state[i - 2] != before[i - 2]).any(1)
-                zero = (state[i - 1][:, :-1] == 0).all(0)
-                dead[:-1] = moved & zero
-            image = picture(state[i - 1], before[i - 1], dead, tops[i - 1])
-            ax.imshow(image, interpolation="nearest")
-            ax.set(xticks=[], yticks=[])
-            for side in ax.spines.values():
-                side.set(visible=True, lw=0.5)
-            if i > 1:
-                ax.axvline(len(kept[i - 2]) - 0.5, color="0.4", lw=0.5)
-            if i < net.depth:
-                ax.axhline(len(kept[i - 1]) - 0.5, color="0.4", lw=0.5)
-            if k == 0:
-                ax.set_title(f"$A_{i}$", loc="center")
-        axes[k, 0].set_ylabel(
-            f"({k + 1}) {text[k]}", rotation=0, ha="right", va="center"
-        )
-
-
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Seven rows of three image panels: absolute weights of A3, A2, A1 of a trained network at the seven states of Lemma 1's path, changed blocks in orange, enabling zero columns in green, ending with half of all units zero."}, "figure": {"name": "fig-dp-one", "caption": "K19's Figure 1 for a trained network, 64-64-64-10, digits: absolute weights (the bias is the last column), kept units first. Orange: what changed in the step; green: the zero columns that allow it. The functions met are those of θ (state 1), θ₂ (2, 3) and θ₁ (4 to 7)."}}
+from book.tools import blocks, figures
 from kernels import paths
 
 down = paths.lemma1(net, a, kept_a, scale=scale_a, style="figure")
-draw_states(net, down, kept_a)
+blocks.draw(net, down, kept_a)
 
 # %% [markdown]
 # ## The same in $2d - 3$ segments
@@ -311,7 +243,7 @@ draw_states(net, down, kept_a)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four rows of three image panels: the leapfrog path of three segments, ending with the subnetwork in the second half of the units and dead rows left in place."}, "figure": {"name": "fig-dp-short", "caption": "Ours: the same network, three segments. The last state computes the function of θ₁ with a copy in the second half of layer 2; rows that nobody reads keep what they held."}}
 short = paths.lemma1(net, a, kept_a, scale=scale_a, style="short")
-draw_states(net, short, kept_a)
+blocks.draw(net, short, kept_a)
 
 # %% [markdown]
 # ## Across: Lemmas 2 and 4
@@ -551,6 +483,8 @@ cells = sweep.run(
 )
 
 # %% tags=["remove-cell"]
+import numpy as np
+
 NAMES = [
     ("end", "worse end", "grey", "o"),
     ("line", "straight line", "orange", "s"),

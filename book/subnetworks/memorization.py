@@ -125,9 +125,11 @@ scale = run.scale(
 # $\delta$ so small that $\delta |v| \le \tau$ on all samples. Then
 #
 # $$
-# \frac1\delta \Big[ \sigma(s + \delta v + \tau) - \sigma(s + \tau)
-# - \sigma(s + \delta v - \tau) + \sigma(s - \tau) \Big]
-# = \begin{cases} v(x), & s(x) = 0, \\ 0, & |s(x)| \ge 2 \tau, \end{cases}
+# \begin{aligned}
+# \frac1\delta \big[ &\sigma(s + \delta v + \tau) - \sigma(s + \tau) \\
+# - &\sigma(s + \delta v - \tau) + \sigma(s - \tau) \big]
+# = \begin{cases} v, & s = 0, \\ 0, & |s| \ge 2 \tau, \end{cases}
+# \end{aligned}
 # $$ (eq-sm-ridge)
 #
 # exactly: four units for $d$ samples, and $4 \lceil N / d \rceil$ for all.
@@ -243,11 +245,8 @@ for name, (_, f) in sides.items():
     closest = float(torch.pdist(f[1]).min())
     zeros = (f[2] == 0).sum(0)
     flat += int((zeros > 123).sum())
-    print(
-        f"theta^{name.upper()}: (A3) closest features {closest:.2f} apart; "
-        f"(A2) {int((zeros > 123).sum())} of 123 planes hold too many, "
-        f"up to {int(zeros.max())}"
-    )
+    print(f"theta^{name.upper()}: (A3) features {closest:.2f} apart;", end=" ")
+    print(f"(A2) {int((zeros > 123).sum())} of 123 planes hold too many")
 
 # %% [markdown]
 # **(A2) fails**, and not by accident. A ReLU unit is zero on a good part of
@@ -317,10 +316,8 @@ for name, (kept, f) in sides.items():
     xi.append(separation.separating(f[3], planes, 0, loss=1e-6))
     subnets |= {f"kept_{name}": kept, f"subnetworks_{name}": xi}
     wrong += errors
-    print(
-        f"theta^{name.upper()}: xi_0, xi_1, xi_2 get {errors} labels wrong, "
-        f"values within 0.01: {off < 0.01}; (A1-b) with 0: {planes.separate}"
-    )
+    print(f"theta^{name.upper()}: {errors} labels wrong;", end=" ")
+    print(f"values within 0.01: {off < 0.01}; (A1-b): {planes.separate}")
 
 # %%
 from kernels import certificates, interpolation
@@ -339,9 +336,8 @@ print(f"straight line          {float(line.loss.max()):.4f}")
 # %% [markdown]
 # The path never rises above its worse end ({eq}`eq-sm-bound` with
 # $\varepsilon = 0$), although every function on its way was built with no
-# training at all. It also shows what such paths are worth: on a fresh digit
-# the constructed networks say nothing sensible. The theorem is about the
-# training loss.
+# training at all. Between the strips these functions are zero, and the
+# theorem is about the training loss only.
 #
 # ## How wide, really?
 #
@@ -486,9 +482,9 @@ ax.set(xscale="log", yscale="log", xlabel="samples N", ylabel="width n")
 _ = ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 # %% [markdown]
-# Width of order $\sqrt N$ it is, with constants of 13, 9, 4 and, trained, a
-# little above 2 (it still falls in this range, hence the exponent below one
-# half). Two is what counting says: half of each layer leaves $(n/2)^2$
+# Width of order $\sqrt N$ it is, with constants of 13, 9 and 4 (at 60 000) and,
+# trained, a little above 2 (it still falls in this range, hence the exponent
+# below one half). Two is what counting says: half of each layer leaves $(n/2)^2$
 # weights, as many as samples at $n = 2 \sqrt N$, which is 490 for MNIST; the
 # fitted line, continued over two orders of magnitude, says about 360. Either
 # is more than 245. So memorization does not explain why the paper's network
@@ -516,8 +512,8 @@ _ = ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 # and $\beta$, unit $k$ maps its class above $\gamma$ and all others below:
 #
 # $$
-# \langle w_k, f \rangle + c_k \in (\gamma, \beta) \text{ for class } k,
-# \qquad \in (\alpha, \gamma) \text{ else}.
+# \langle w_k, f \rangle + c_k \in \begin{cases} (\gamma, \beta) &
+# \text{for class } k, \\ (\alpha, \gamma) & \text{else}. \end{cases}
 # $$ (eq-sm-interval)
 #
 # After $\sigma$ the classes are separated by a threshold on a unit each; the
@@ -555,7 +551,8 @@ for name in "ab":
     ends.append(trained(small, xs, ys, g, 600))
     found[name] = [(None, xs, separation.separate(xs, ys))]
     found[name] += [separable(ends[-1], layer, g) for layer in (1, 2)]
-print(f"kept features separable, layers 0, 1, 2 of both: {len(found) == 2}")
+margins = [planes.margin for part in found.values() for *_, planes in part]
+print(f"layers 0, 1, 2 of both: all margins positive: {min(margins) > 0}")
 
 # %%
 corollary, inner = {}, 0.0

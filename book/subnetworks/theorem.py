@@ -5,8 +5,8 @@
 # **In one sentence.** Two networks are joined by a path of low loss if at
 # each layer half of the features suffice for *some* network of half the width
 # to do well on them, with weights trained afresh; we build the path, prove
-# what its segments do, and certify it: between the same two networks it stays
-# twenty times as low as the path over dropout networks.
+# what its segments do, and certify it: between the same two networks its
+# highest loss is about a twentieth of that over dropout networks.
 #
 # **Reproduces** {cite}`nguyen2021`: Theorem 4.1 with its proof, Claim 5.1,
 # Corollaries 4.2 and 4.3. **Needs** {ref}`dropout-paths`.
@@ -135,21 +135,10 @@ def trained(net, dataset, g, recipe):
 
 def halves(net, theta, x, y, g, *, draws=10, epochs=20):
     """I_l and xi_l of every layer, the best of `draws` by training loss."""
+    options = dict(step_size=0.1, momentum=0.9, batch=128, stop=None)
+    options |= dict(draws=draws, epochs=epochs, generator=g)
     found = [
-        subnetworks.train(
-            net,
-            theta,
-            x,
-            y,
-            layer=m,
-            draws=draws,
-            epochs=epochs,
-            generator=g,
-            step_size=0.1,
-            momentum=0.9,
-            batch=128,
-            stop=None,
-        )
+        subnetworks.train(net, theta, x, y, layer=m, **options)
         for m in range(net.depth)
     ]
     kept = [f.kept[f.best] for f in found[1:]]
@@ -162,8 +151,8 @@ train = run.uses(images("digits")).train
 x, y = train.x, train.y
 recipe = dict(steps=400, batch=128, step_size=0.1, momentum=0.9)
 a, b = (trained(net, "digits", run.generator(end), recipe) for end in "AB")
-kept_a, xi_a, q_a = halves(net, a, x, y, run.generator("xi A"))
-kept_b, xi_b, q_b = halves(net, b, x, y, run.generator("xi B"))
+half_a = kept_a, _, q_a = halves(net, a, x, y, run.generator("xi A"))
+half_b = kept_b, _, q_b = halves(net, b, x, y, run.generator("xi B"))
 phi_a, phi_b = (training.evaluate(net, end, x, y)[0] for end in (a, b))
 for name, phi, q in (("A", phi_a, q_a), ("B", phi_b, q_b)):
     text = ", ".join(f"xi_{m} {v:.4f}" for m, v in enumerate(q))
@@ -292,12 +281,22 @@ for bias in (False, True):
 #
 # With more layers, 4 to 9 repeat with $\xi_{L-2}, \dots, \xi_1$.
 
+
+# %%
+def over_subnetworks(net, ends, found, style="paper"):
+    """Theorem 4.1 between two networks, with what `halves` found for each."""
+    kept, xi, _ = zip(*found)
+    sides = dict(kept_a=kept[0], kept_b=kept[1])
+    sides |= dict(subnetworks_a=xi[0], subnetworks_b=xi[1])
+    return paths.theorem41(net, *ends, **sides, style=style)
+
+
+path = over_subnetworks(net, (a, b), (half_a, half_b))
+short = over_subnetworks(net, (a, b), (half_a, half_b), "short")
+
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Nine rows of three image panels: absolute weights of W3, W2, W1 at the nine states of the sparsification, changed blocks in orange, enabling zero columns in green; at the end the units that are not kept are zero in every layer."}, "figure": {"name": "fig-st-down", "caption": "The first half of the proof for a trained network 64-64-64-10: absolute weights, drawn with a row for each unit, the bias last, kept units first. Orange: what changed in the step; green: zero columns of units whose rows changed. The functions met are those of θ (1), ξ₂ (2, 3, 4) and ξ₁ (5 to 9)."}}
 from book.tools import blocks, figures
 
-sides = dict(kept_a=kept_a, kept_b=kept_b)
-sides |= dict(subnetworks_a=xi_a, subnetworks_b=xi_b)
-path = paths.theorem41(net, a, b, **sides)
 down = paths.Path(path.knots[:9])
 blocks.draw(net, down, kept_a, moves="abbabbcb", name="W")
 
@@ -338,9 +337,8 @@ for depth in range(2, 7):
         f"different subsets {counts[depth, False]}"
     )
 print(f"neither constant nor affine: {general}")
-for style in ("paper", "short"):
-    way = paths.theorem41(net, a, b, **sides, style=style)
-    print(f"{style:5}", "".join(signs[kind] for kind in way.kinds))
+for name, way in (("paper", path), ("short", short)):
+    print(name, "".join(signs[kind] for kind in way.kinds))
 
 # %% [markdown]
 # ## The certificate
@@ -350,13 +348,15 @@ for style in ("paper", "short"):
 # the path stand only $2L + 1$ different functions:
 #
 # $$
-# \sup_{0 \le t \le 1} \Phi(\theta(t)) = \max\big\{\Phi(\theta_0),
-# \Phi(\theta_1), \text{ losses of } \xi^0_{L-1}, \dots, \xi^0_1,\, \xi_0,\,
-# \xi^1_1, \dots, \xi^1_{L-1} \big\}.
+# \begin{aligned}
+# \sup_{0 \le t \le 1} \Phi(\theta(t)) = \max \big\{ &\Phi(\theta_0),
+# \Phi(\theta_1), \text{ losses of } \xi^0_{L-1}, \\
+# &\dots, \xi^0_1,\, \xi_0,\, \xi^1_1, \dots, \xi^1_{L-1} \big\}.
+# \end{aligned}
 # $$ (eq-st-sup)
 #
-# One $\xi_0$ is enough: its problem does not look at $\theta_0$ or $\theta_1$
-# at all. We compare with Theorem 1 of {cite}`kuditipudi2019` between the same
+# One $\xi_0$ is enough: it reads the inputs, and has nothing to do with
+# $\theta_0$ or $\theta_1$. We compare with Theorem 1 of {cite}`kuditipudi2019` between the same
 # two networks, over the best of 100 dropout patterns each.
 
 # %%
@@ -387,7 +387,6 @@ print(f"supremum of the error            {100 * sure.error_upper:.2f} %")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Training loss along the path of Theorem 4.1, in 24 and in 13 segments, on a logarithmic scale: it stays below one hundredth, while the path over dropout networks reaches 0.6 and the straight line goes higher still."}, "figure": {"name": "fig-st-profile", "caption": "One pair, trained without dropout, digits: training loss along the proof's segments (left) and ours (right), on a logarithmic scale. Shaded: affine segments. Dotted: certified supremum over the continuum; dash-dotted: that of K19's Theorem 1 between the same networks; dashed: the straight line."}}
 axes = figures.axes(2, sharey=True)
-short = paths.theorem41(net, a, b, **sides, style="short")
 colours = figures.COLOURS
 for ax, way in zip(axes, (path, short)):
     n = len(way)
@@ -477,7 +476,7 @@ print(f"{3 * len(families)} terms, {q.cache_info().currsize} different ones")
 # $\mathcal I_l \supseteq$ the units of layer $l$ that survive in
 # $\theta_{l,d}$. The survivors above layer $l$ are at most
 # $\lfloor n_p / 2 \rfloor$, and fit into $\xi_l$: so *one* choice of $\xi_l$
-# is $\theta_{l,d}$'s own weights, and
+# is the weights of $\theta_{l,d}$ themselves, and
 # $Q_l \le \Phi(\theta_{l,d}) \le \Phi(\theta) + \varepsilon$. With
 # {prf:ref}`thm-st-main` that is Theorem 1 of {cite}`kuditipudi2019`, and
 # subsets may differ between levels, which its own proof does not allow for.
@@ -583,20 +582,11 @@ def pair(*, dataset, hidden, trial, recipe, epochs, draws, patterns):
         halves(net, theta, x, y, g, draws=draws, epochs=epochs)
         for theta in ends
     ]
-    kept, xi, q = zip(*found)
-    way = paths.theorem41(
-        net,
-        *ends,
-        kept_a=kept[0],
-        kept_b=kept[1],
-        subnetworks_a=xi[0],
-        subnetworks_b=xi[1],
-    )
-    sure = certificates.certify(net, way, x, y)
+    q = [v for *_, losses in found for v in losses]
+    sure = certificates.certify(net, over_subnetworks(net, ends, found), x, y)
     k19 = over_dropout(net, ends, x, y, g, patterns)
-    line = interpolation.profile(
-        net, paths.straight(*ends), x, y, points=81
-    ).loss
+    straight = paths.straight(*ends)
+    line = interpolation.profile(net, straight, x, y, points=81).loss
     end = max(training.evaluate(net, theta, x, y)[0] for theta in ends)
     return {
         "hidden": hidden,
@@ -605,7 +595,7 @@ def pair(*, dataset, hidden, trial, recipe, epochs, draws, patterns):
         "k19": certificates.certify(net, k19, x, y).attained,
         "n21": sure.attained,
         "q": q,
-        "over": sure.attained - max(end, *q[0], *q[1]),
+        "over": sure.attained - max(end, *q),
         "exact": sure.exact,
         "error": sure.error_upper,
     }
@@ -651,7 +641,7 @@ for hidden in cases:
     )
     for key, label, *_ in NAMES:
         v = np.array([c[key] for c in mine])
-        print(f"  {label:16} {v.mean():.4f} ± {v.std(ddof=1):.4f}")
+        print(f"  {label:16} {v.mean():.2g} ± {v.std(ddof=1):.1g}")
 
 # %% [markdown]
 # Between the very same networks, the path over trained subnetworks rises
