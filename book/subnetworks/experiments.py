@@ -566,9 +566,9 @@ run.verdict()
 #   we, and the rescaling in (B) leaves it alone.
 # - **The best factor may be infinite.** Where the pruned network separates
 #   the training data, the loss falls to zero as the factor grows, and there
-#   is no best one. It is then as large as floating point allows: a training
-#   loss of zero says nothing there, while the test *error*, which no positive
-#   factor changes, still does. This occurs in the last layers, at small $f$.
+#   is no best one: the search stops at a million. A training loss of zero
+#   says little there, while the test *error*, which no positive factor
+#   changes much, still does. This occurs in the last layers, at small $f$.
 #
 # And the places where the published code does not do what the paper says
 # (commit `4cc6558` of the repository that the paper names), each of which is
