@@ -52,7 +52,10 @@ run = chapter.start("subnetworks/width", profile)
 scale = run.scale(
     laptop=dict(
         dataset="digits",
-        widths={16: 5, 32: 5, 64: 5, 128: 5, 256: 4, 512: 3},  # width: models
+        models={  # initialisation: {width: models}
+            "torch": {16: 4, 32: 4, 64: 4, 128: 4, 256: 4, 512: 2},
+            "normal": {16: 2, 32: 2, 64: 2, 128: 2, 256: 2, 512: 1},
+        },
         sgd=dict(step_size=0.02, momentum=0.9, batch=50, epochs=60),
         beyond=5,  # epochs after the data are separated
         draws=50,  # T_B
@@ -60,7 +63,10 @@ scale = run.scale(
     ),
     paper=dict(
         dataset="mnist",
-        widths={200: 3, 500: 3, 1000: 2, 2000: 1, 3000: 1},
+        models={
+            "torch": {200: 3, 500: 3, 1000: 2, 2000: 1, 3000: 1},
+            "normal": {200: 1, 500: 1, 1000: 1},
+        },
         sgd=dict(step_size=5e-3, momentum=0.95, batch=100, epochs=60),
         beyond=1,
         draws=100,
@@ -70,7 +76,10 @@ scale = run.scale(
 
 # %% [markdown]
 # Each network is trained until it separates the training set, and a little
-# beyond; then half of it goes, from layer 1 on or in layer 2 alone.
+# beyond; then half of it goes, from layer 1 on or in layer 2 alone. Networks
+# start from PyTorch's default initialisation, uniform with variance $1/(3n)$
+# for $n$ inputs, as the authors' do; to see whether that matters, some start
+# from He's, whose variance is $2/n$.
 
 # %%
 import functools
@@ -90,12 +99,15 @@ def samples(dataset, dtype):
     return d.to(dtype=getattr(torch, dtype))
 
 
-def cell(*, dataset, width, model, sgd, beyond, draws, dtype):
+def cell(*, dataset, start, width, model, sgd, beyond, draws, dtype):
     """Two hidden layers, trained; experiment B from layer 1 and from 2."""
     d = samples(dataset, dtype)
     net = networks.mlp([d.train.x.shape[1], width, width, 10])
-    g = device.generator(0, "width", dataset, width, model)
-    theta = net.init(generator=g, dtype=d.train.x.dtype)
+    g = device.generator(0, "width", dataset, start, width, model)
+    bias = "uniform" if start == "torch" else "zero"
+    theta = net.init(
+        generator=g, dtype=d.train.x.dtype, distribution=start, bias=bias
+    )
     for part, more in (("to", {}), ("on", {"epochs": beyond})):
         done = training.train(
             net,
@@ -104,11 +116,13 @@ def cell(*, dataset, width, model, sgd, beyond, draws, dtype):
             generator=g,
             nesterov=True,
             stop="separation" if part == "to" else None,
-            checkpoint=Path(STORE, f"{dataset}-{width}-{model}-{part}.pt"),
+            checkpoint=Path(
+                STORE, f"{dataset}-{start}-{width}-{model}-{part}.pt"
+            ),
             **sgd | more,
         )
         theta = done.theta
-    found = {"width": width, "model": model}
+    found = {"start": start, "width": width, "model": model}
     found["O train"] = training.evaluate(net, theta, d.train.x, d.train.y)
     found["O test"] = training.evaluate(net, theta, d.test.x, d.test.y)
     for layer in (1, 2):
@@ -131,12 +145,13 @@ def cell(*, dataset, width, model, sgd, beyond, draws, dtype):
 # %%
 from kernels import sweep
 
-fixed = {k: v for k, v in scale.items() if k != "widths"}
+fixed = {k: v for k, v in scale.items() if k != "models"}
 cells = sweep.run(
     cell,
     [
-        dict(width=w, model=m, **fixed)
-        for w, models in scale["widths"].items()
+        dict(start=start, width=w, model=m, **fixed)
+        for start, widths in scale["models"].items()
+        for w, models in widths.items()
         for m in range(models)
     ],
     store=STORE,
