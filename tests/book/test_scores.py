@@ -149,6 +149,17 @@ def test_the_readme_is_checked_and_kept_in_step(root):
     assert text != new
 
 
+def test_the_pages_made_from_the_others_come_last(root, monkeypatch):
+    batches = []
+    monkeypatch.setattr(
+        render, "_render", lambda names, *_: batches.append(names) or 1
+    )
+    names = ["index", "part/one", "scoreboard"]
+    assert render.render(names, root=root) == 2
+    assert batches == [["part/one"], ["index", "scoreboard"]]
+    assert scores.readme(root) in (root / "README.md").read_text()
+
+
 def test_every_claim_has_a_chapter_and_every_chapter_a_claim():
     judged = {c.chapter for c in claims.load()}
     chapters = set(site.chapters())
