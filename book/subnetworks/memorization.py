@@ -127,8 +127,8 @@ scale = run.scale(
 # $$
 # \begin{aligned}
 # \frac1\delta \big[ &\sigma(s + \delta v + \tau) - \sigma(s + \tau) \\
-# - &\sigma(s + \delta v - \tau) + \sigma(s - \tau) \big]
-# = \begin{cases} v, & s = 0, \\ 0, & |s| \ge 2 \tau, \end{cases}
+# - &\sigma(s + \delta v - \tau) + \sigma(s - \tau) \big] \\
+# = &\begin{cases} v, & s = 0, \\ 0, & |s| \ge 2 \tau, \end{cases}
 # \end{aligned}
 # $$ (eq-sm-ridge)
 #

@@ -42,8 +42,10 @@ run = chapter.start("subnetworks/theorem", profile)
 # hidden layers are as wide as what is *not* kept above:
 #
 # $$
-# h_L(\xi_l, z):\quad |\mathcal I_l| \to n_{l+1} - |\mathcal I_{l+1}| \to
-# \cdots \to n_{L-1} - |\mathcal I_{L-1}| \to n_L.
+# \begin{aligned}
+# h_L(\xi_l, z):\quad |\mathcal I_l| &\to n_{l+1} - |\mathcal I_{l+1}| \to
+# \cdots \\ &\to n_{L-1} - |\mathcal I_{L-1}| \to n_L.
+# \end{aligned}
 # $$ (eq-st-xi)
 #
 # Its weights are free. How well can it do? For parameters $\theta$,
@@ -59,9 +61,11 @@ run = chapter.start("subnetworks/theorem", profile)
 # many straight segments from one to the other with
 #
 # $$
+# \begin{aligned}
 # \Phi(\theta(t)) \le \max_{\theta' \in \{\theta_0, \theta_1\}} \max\Big(
-# \Phi(\theta'),\ \min_{\mathcal I_1, \dots, \mathcal I_{L-1}}
+# &\Phi(\theta'), \\ &\min_{\mathcal I_1, \dots, \mathcal I_{L-1}}
 # \max_{0 \le l < L} Q_l(\theta') + \epsilon\Big),
+# \end{aligned}
 # $$ (eq-st-bound)
 #
 # the minimum over subsets with $|\mathcal I_l| \ge n_l / 2$.
