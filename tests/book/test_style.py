@@ -1,5 +1,6 @@
 """The repository keeps its own rules."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,19 @@ def test_chapters_show_at_most_79_columns():
         for cell in keys.code(site.source(name).read_text()):
             for line in cell.splitlines():
                 assert len(line) <= 79, f"{name}: {line}"
+
+
+def test_displayed_equations_are_labelled():
+    from book.tools import notebooks, site
+
+    for name in site.chapters():
+        seen = []
+        for cell in notebooks.convert(site.source(name)).cells:
+            if cell.cell_type == "markdown":
+                after = cell.source.split("$$")[2::2]
+                labels = [
+                    re.match(r" \((eq-[\w-]+)\)\s", t + "\n") for t in after
+                ]
+                assert all(labels), f"{name}: {cell.source[:60]!r}"
+                seen += [label[1] for label in labels]
+        assert len(seen) == len(set(seen)), name
