@@ -62,8 +62,8 @@ run = chapter.start("subnetworks/theorem", profile)
 #
 # $$
 # \begin{aligned}
-# \Phi(\theta(t)) \le \max_{\theta' \in \{\theta_0, \theta_1\}} \max\Big(
-# &\Phi(\theta'), \\ &\min_{\mathcal I_1, \dots, \mathcal I_{L-1}}
+# &\Phi(\theta(t)) \le \max_{\theta' \in \{\theta_0, \theta_1\}} \max\Big(
+# \Phi(\theta'), \\ &\quad \min_{\mathcal I_1, \dots, \mathcal I_{L-1}}
 # \max_{0 \le l < L} Q_l(\theta') + \epsilon\Big),
 # \end{aligned}
 # $$ (eq-st-bound)
@@ -353,9 +353,10 @@ for name, way in (("paper", path), ("short", short)):
 #
 # $$
 # \begin{aligned}
-# \sup_{0 \le t \le 1} \Phi(\theta(t)) = \max \big\{ &\Phi(\theta_0),
-# \Phi(\theta_1), \text{ losses of } \xi^0_{L-1}, \\
-# &\dots, \xi^0_1,\, \xi_0,\, \xi^1_1, \dots, \xi^1_{L-1} \big\}.
+# &\sup_{0 \le t \le 1} \Phi(\theta(t)) = \max \big\{ \Phi(\theta_0),
+# \Phi(\theta_1), \text{ losses of} \\
+# &\quad \xi^0_{L-1}, \dots, \xi^0_1,\, \xi_0,\, \xi^1_1, \dots,
+# \xi^1_{L-1} \big\}.
 # \end{aligned}
 # $$ (eq-st-sup)
 #
