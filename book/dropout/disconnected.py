@@ -293,7 +293,6 @@ run.measure("k19-theorem4-teacher", live["teacher"])
 # then a new start for the search.
 
 # %%
-from kernels.counterexample.bound import pass_bound
 from kernels.counterexample.search import fit
 
 
@@ -304,7 +303,7 @@ def lowest(x, y, *, starts, tangents, generator):
     )
     if not tangents:
         return found.loss, 0.0
-    proved = pass_bound(x, y, found.rows, tangents=tangents)
+    proved = counterexample.pass_bound(x, y, found.rows, tangents=tangents)
     again, _ = fit(x, y[None], proved.rows[None], 300)
     return min(found.loss, again.item()), proved.loss
 
@@ -558,8 +557,6 @@ _ = axes[1].legend(fontsize=8)
 # units, room for the teacher's two; Lemma 2 of K19 does the rest.
 
 # %%
-from kernels.counterexample.biases import biased_network, biased_path
-
 for width in (2, 3, 4):
     x, y = counterexample.dataset(width)
     found = counterexample.lowest_pass(
@@ -570,10 +567,9 @@ for width in (2, 3, 4):
 
 for width in (4, 5, 8):
     x, y = counterexample.dataset(width)
-    bridge = biased_path(width)
-    proof = certificates.certify(
-        biased_network(width), bridge, x, y, loss="square"
-    )
+    bridge = counterexample.biased_path(width)
+    biased = counterexample.biased_network(width)
+    proof = certificates.certify(biased, bridge, x, y, loss="square")
     print(
         f"h = {width}: {len(bridge)} segments, exact: {proof.exact}, "
         f"supremum below 1e-24: {proof.attained < 1e-24}"
