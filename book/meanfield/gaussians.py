@@ -84,6 +84,7 @@ run = chapter.start("meanfield/gaussians", profile)
 # gradients over small batches, which makes SGD less noisy than the theorem's.
 
 # %%
+run.draws("Gaussians", "kernels.data.gaussian_sample")
 scale = run.scale(
     laptop=dict(
         widths=[25, 50, 100, 200, 400, 800],

@@ -149,6 +149,7 @@ def activation(case):
     return getattr(torch.nn.functional, cases[case][0])
 
 
+run.draws("Gaussians", "kernels.data.gaussian_sample")
 scale = run.scale(
     laptop=dict(
         widths=[25, 50, 100, 200, 400, 800],

@@ -234,6 +234,8 @@ grid = [
 ]
 fixed = {name: scale[name] for name in ("sgd_o", "sgd_a", "epochs", "dtype")}
 cells = sweep.run(cell, [p | fixed for p in grid], store=STORE)
+for one in scale["nets"]:
+    run.uses(samples(one["dataset"], scale["dtype"]))
 
 # %% tags=["remove-cell"]
 import numpy as np

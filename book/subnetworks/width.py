@@ -145,6 +145,7 @@ def cell(*, dataset, start, width, model, sgd, beyond, draws, dtype):
 # %%
 from kernels import sweep
 
+run.uses(samples(scale["dataset"], scale["dtype"]))
 fixed = {k: v for k, v in scale.items() if k != "models"}
 cells = sweep.run(
     cell,

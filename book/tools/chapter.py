@@ -56,6 +56,10 @@ class Run:
         }
         return dataset
 
+    def draws(self, name, source):
+        """Note in the provenance data that are drawn afresh, never stored."""
+        self.data[name] = {"fingerprint": "drawn afresh", "source": source}
+
     @property
     def store(self):
         """Where `kernels.sweep` keeps this run's cells.

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from book.tools import chapter, records
+from kernels import data
 
 
 def test_a_record_comes_back(tmp_path):
@@ -66,3 +67,13 @@ def test_every_record_in_the_book_has_its_provenance():
         assert needed <= set(known["provenance"]), file
         assert "+edits" not in known["provenance"]["commit"], file
         assert known["measures"], file
+
+
+def test_the_provenance_names_stored_and_drawn_data():
+    run = chapter.Run("meanfield/sgd", "laptop")
+    assert "data: none" in chapter.lines(run.provenance())
+    digits = run.uses(data.load("digits"))
+    run.draws("Gaussians", "gaussian_sample")
+    words = chapter.lines(run.provenance())
+    assert f"digits {digits.fingerprint}" in words
+    assert "Gaussians drawn afresh (gaussian_sample)" in words
