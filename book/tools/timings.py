@@ -224,3 +224,23 @@ STAGES = {
     "boxes": interval_boxes,
     "dropout": many_dropouts,
 }
+
+
+def in_turns(*works, rounds=5, least=0.02):
+    """Median processor seconds of a call of each, measured in turns.
+
+    Ratios of numbers taken in turns mean something on a machine that does
+    other work, too; processor time leaves out most of that work.
+    """
+
+    def once(work, repeats):
+        began = time.process_time()
+        for _ in range(repeats):
+            work()
+        return (time.process_time() - began) / repeats
+
+    repeats = [max(1, round(least / max(once(w, 1), 1e-6))) for w in works]
+    turns = [
+        [once(w, n) for w, n in zip(works, repeats)] for _ in range(rounds)
+    ]
+    return [statistics.median(taken) for taken in zip(*turns)]
