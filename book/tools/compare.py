@@ -13,8 +13,10 @@ RTOL, ATOL, UNITS = 1e-6, 0.0, 2
 NUMBER = re.compile(
     r"(?<![\w.])[-+−]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w])"
 )
-# what differs from machine to machine without meaning
+# what differs from machine to machine without meaning; an explorer, like a
+# picture, is compared by the statistics that stand beside it
 VOLATILE = [
+    (re.compile(r'<div class="explorer".*?</script></div>', re.S), "EXPLORER"),
     (re.compile(r"0x[0-9a-fA-F]{6,}"), "ADDRESS"),
     (re.compile(r"(?<=run: )[^;\n]+(?=; Python)"), "DEVICE"),
     (re.compile(r"\b\d+\.\d+\.\d+(?:[.+]\w+)*"), "VERSION"),
