@@ -354,12 +354,12 @@ for name, way in (("paper", path), ("short", short)):
 # $$
 # \begin{aligned}
 # &\sup_{0 \le t \le 1} \Phi(\theta(t)) = \max \big\{ \Phi(\theta_0),
-# \Phi(\theta_1), \text{ losses of} \\
-# &\quad \xi^0_{L-1}, \dots, \xi^0_1,\, \xi_0,\, \xi^1_1, \dots,
-# \xi^1_{L-1} \big\}.
+# \Phi(\theta_1), \\ &\quad \Phi(\xi^0_{L-1}), \dots, \Phi(\xi_0), \dots,
+# \Phi(\xi^1_{L-1}) \big\},
 # \end{aligned}
 # $$ (eq-st-sup)
 #
+# where $\Phi(\xi^i_l)$ is the loss of the subnetwork on its end's features.
 # One $\xi_0$ is enough: it reads the inputs, and has nothing to do with
 # $\theta_0$ or $\theta_1$. We compare with Theorem 1 of {cite}`kuditipudi2019` between the same
 # two networks, over the best of 100 dropout patterns each.
