@@ -1,0 +1,231 @@
+"""Learned curves between two networks: one trained bend.
+
+Two end points and a third parameter, the bend, make a curve: a quadratic
+Bézier curve or a polygonal chain, as Garipov et al. (2018) train them.  The
+bend is found by SGD on the loss at a random point of the curve.  Nothing
+about such a curve is known but what is measured on it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kernels import losses
+from kernels.interpolation import Profile
+from kernels.minibatches import Shuffled
+from kernels.networks import Network, Parameters
+from kernels.networks.check import check_alike, one_of
+from kernels.paths import Path
+from kernels.progress import progress
+from kernels.training import evaluate
+
+KINDS = ("bezier", "chain")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """From ``start`` to ``stop`` by way of, or drawn to, ``bend``.
+
+    With P, Q, R for ``start``, ``bend``, ``stop``, ``curve(t)`` is, for
+    ``kind`` ``"bezier"``, (1 - t)² P + 2 t (1 - t) Q + t² R, and for
+    ``"chain"`` the point of the two segments P Q and Q R, Q at t = 1/2.
+
+    Raises ValueError or TypeError for another kind, or parameters that are
+    not alike.
+    """
+
+    start: Parameters
+    bend: Parameters
+    stop: Parameters
+    kind: str = "bezier"
+
+    def __post_init__(self):
+        one_of("kind", self.kind, KINDS)
+        check_alike(self.start, self.bend, "start", "bend")
+        check_alike(self.start, self.stop, "start", "stop")
+
+    def __call__(self, t: float) -> Parameters:
+        if not 0 <= t <= 1:
+            raise ValueError(f"t is {t}; a number in [0, 1] will do")
+        if t in (0, 1):
+            return self.stop if t else self.start
+        return _mix(weights(self.kind, t), self.start, self.bend, self.stop)
+
+    def path(self) -> Path:
+        """A chain as a piecewise-linear path, which can be certified."""
+        if self.kind != "chain":
+            raise ValueError(
+                f"kind is {self.kind!r}; only a 'chain' is piecewise linear"
+            )
+        return Path((self.start, self.bend, self.stop))
+
+
+def weights(kind: str, t: float) -> tuple[float, float, float]:
+    """How much of start, bend and stop the point at t holds: they add to 1."""
+    one_of("kind", kind, KINDS)
+    if kind == "bezier":
+        return (1 - t) ** 2, 2 * t * (1 - t), t**2
+    return max(1 - 2 * t, 0.0), 1 - abs(1 - 2 * t), max(2 * t - 1, 0.0)
+
+
+def train(
+    net: Network,
+    theta_a: Parameters,
+    theta_b: Parameters,
+    data: tuple[Tensor, Tensor],
+    *,
+    generator: torch.Generator,
+    steps: int,
+    step_size: float,
+    momentum: float = 0.9,
+    batch: int = 100,
+    kind: str = "bezier",
+    loss: str = "cross_entropy",
+) -> Curve:
+    """Train the bend of a curve from ``theta_a`` to ``theta_b``.
+
+    Garipov et al. (2018): each step draws t uniformly from [0, 1] and a
+    minibatch, and moves the bend down the gradient of the loss at that point
+    of the curve, by SGD with momentum.  The expectation is the loss averaged
+    over t, so that a narrow peak may remain.  The bend starts halfway between
+    the ends, the step size falls to zero as a half cosine.
+
+    Parameters
+    ----------
+    data : (x, y) of the parameters' dtype and device, as ``training.train``
+    generator : on the CPU; orders the samples and draws t
+
+    Returns a :class:`Curve`; the ends are left as they are.  Raises
+    ValueError for numbers out of range, FloatingPointError where the bend is
+    not finite.
+
+    Cost: per step a forward and a backward pass of one minibatch.
+    """
+    _check_numbers(steps, step_size, momentum, batch, len(data[0]))
+    one_of("kind", kind, KINDS)
+    net.check(theta_a, "theta_a")
+    check_alike(theta_a, theta_b, "theta_a", "theta_b")
+    x, y = data
+    y = losses.targets(y, net.widths[-1], loss=loss, like=theta_a[0][0])
+    minibatches = Shuffled(x, y, batch, [generator])
+    bend = tuple(
+        tuple(
+            None if p is None else torch.lerp(p, q, 0.5).requires_grad_()
+            for p, q in zip(pair, twin)
+        )
+        for pair, twin in zip(theta_a, theta_b)
+    )
+    leaves = [p for pair in bend for p in pair if p is not None]
+    sgd = torch.optim.SGD(leaves, lr=step_size, momentum=momentum)
+    for k in progress(range(steps), desc="bending", unit="step"):
+        t = float(torch.rand((), generator=generator, dtype=torch.float64))
+        theta = _mix(weights(kind, t), theta_a, bend, theta_b)
+        xs, ys = minibatches.next()
+        value = losses.sample_losses(net.forward(theta, xs), ys, loss).mean()
+        sgd.zero_grad()
+        value.backward()
+        rate = step_size * (1 + math.cos(math.pi * k / steps)) / 2
+        sgd.param_groups[0]["lr"] = rate
+        sgd.step()
+    if not all(leaf.isfinite().all() for leaf in leaves):
+        raise FloatingPointError(
+            f"the bend is not finite after {steps} steps with step size "
+            f"{step_size:g}: try step_size={step_size / 3:.2g}"
+        )
+    bend = tuple(
+        tuple(None if p is None else p.detach() for p in pair) for pair in bend
+    )
+    return Curve(theta_a, bend, theta_b, kind)
+
+
+def profile(
+    net: Network,
+    curve: Curve,
+    x: Tensor,
+    y: Tensor,
+    points: int = 101,
+    loss: str = "cross_entropy",
+) -> Profile:
+    """Loss and error at equally spaced t; between them nothing is known.
+
+    Arguments and result as for ``interpolation.profile``, whose sharing does
+    not apply: a pass through the network a point.
+    """
+    if points < 2:
+        raise ValueError(f"points is {points}; at least 2 will do")
+    t = torch.arange(points, dtype=torch.float64) / (points - 1)
+    seen = [evaluate(net, curve(s), x, y, loss=loss) for s in t.tolist()]
+    value, error = torch.tensor(seen, dtype=torch.float64).T
+    return Profile(t, value, error, ("general",) * points, points)
+
+
+def length(curve: Curve | Path) -> float:
+    """The length in parameter space, Euclidean over all weights and biases.
+
+    Of a path the sum over its segments, of a chain likewise; of a Bézier
+    curve the integral of its speed, whose square is a quadratic in t, by
+    Gauss-Legendre quadrature with 64 nodes.
+    """
+    if isinstance(curve, Path):
+        return sum(
+            math.sqrt(_inner(step, step))
+            for step in (
+                _difference(*curve.ends(k)) for k in range(len(curve))
+            )
+        )
+    u = _difference(curve.start, curve.bend)
+    v = _difference(curve.bend, curve.stop)
+    uu, uv, vv = _inner(u, u), _inner(u, v), _inner(v, v)
+    if curve.kind == "chain":
+        return math.sqrt(uu) + math.sqrt(vv)
+    nodes, shares = _legendre(64)
+    square = uu * (1 - nodes) ** 2 + 2 * uv * nodes * (1 - nodes)
+    square += vv * nodes**2
+    return float((shares * 2 * square.clamp_min(0).sqrt()).sum())
+
+
+def _legendre(count):
+    """Nodes in (0, 1) and weights that add to 1."""
+    import numpy as np
+
+    nodes, shares = np.polynomial.legendre.leggauss(count)
+    return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(shares / 2)
+
+
+def _mix(share, *thetas):
+    """The sum of the parameters, each times its share."""
+    return tuple(
+        tuple(
+            None
+            if parts[0] is None
+            else sum(s * p for s, p in zip(share, parts))
+            for parts in zip(*pairs)
+        )
+        for pairs in zip(*thetas)
+    )
+
+
+def _difference(theta, other):
+    return [
+        (q - p).double()
+        for pair, twin in zip(theta, other)
+        for p, q in zip(pair, twin)
+        if p is not None
+    ]
+
+
+def _inner(u, v):
+    return sum(float((p * q).sum()) for p, q in zip(u, v))
+
+
+def _check_numbers(steps, step_size, momentum, batch, samples):
+    if steps < 1 or steps != int(steps):
+        raise ValueError(f"steps is {steps}; a whole number from 1 fits")
+    if not (math.isfinite(step_size) and step_size > 0):
+        raise ValueError(f"step_size is {step_size}; a positive number fits")
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum is {momentum}; a number in [0, 1) fits")
+    if not 1 <= batch <= samples:
+        raise ValueError(f"batch is {batch}; 1 to {samples} will do")
