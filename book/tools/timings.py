@@ -19,19 +19,26 @@ CLASSES = 10
 
 
 def seconds(work, on, *, rounds=7, least=0.05):
-    """Median seconds of a call, over rounds of at least `least` seconds."""
+    """Median seconds of a call, over rounds of at least `least` seconds.
+
+    Of a GPU its own clock's, of a CPU processor seconds.
+    """
     for _ in range(3):
         work()
     repeats = max(1, round(least / max(_round(work, on, 2), 1e-6)))
     return statistics.median(_round(work, on, repeats) for _ in range(rounds))
 
 
+def _processor(work, repeats):
+    began = time.process_time()
+    for _ in range(repeats):
+        work()
+    return (time.process_time() - began) / repeats
+
+
 def _round(work, on, repeats):
     if on.type != "cuda":
-        began = time.perf_counter()
-        for _ in range(repeats):
-            work()
-        return (time.perf_counter() - began) / repeats
+        return _processor(work, repeats)
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     start.record()
     for _ in range(repeats):
@@ -233,14 +240,11 @@ def in_turns(*works, rounds=5, least=0.02):
     other work, too; processor time leaves out most of that work.
     """
 
-    def once(work, repeats):
-        began = time.process_time()
-        for _ in range(repeats):
-            work()
-        return (time.process_time() - began) / repeats
-
-    repeats = [max(1, round(least / max(once(w, 1), 1e-6))) for w in works]
+    repeats = [
+        max(1, round(least / max(_processor(w, 1), 1e-6))) for w in works
+    ]
     turns = [
-        [once(w, n) for w, n in zip(works, repeats)] for _ in range(rounds)
+        [_processor(w, n) for w, n in zip(works, repeats)]
+        for _ in range(rounds)
     ]
     return [statistics.median(taken) for taken in zip(*turns)]
