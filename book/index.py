@@ -15,7 +15,7 @@
 # |---|---|---|
 # | I | {cite:t}`kuditipudi2019` | Solutions that survive the removal of half their neurons (*dropout stable* ones) are joined by explicit paths of straight segments |
 # | II | {cite:t}`shevchenko2020` | In wide networks, SGD finds such solutions, and the loss along the path falls as the width grows |
-# | III (being written) | {cite:t}`nguyen2021` | Less is enough: only *some* subnetwork must do well, with weights trained afresh |
+# | III | {cite:t}`nguyen2021` | Less is enough: only *some* subnetwork must do well, with weights trained afresh |
 #
 # ## What this book does
 #
@@ -93,7 +93,7 @@ for name, path in {
     print(f"{name} ({len(path)}): highest loss {kind} {c.upper:.3f}")
 
 # %% [markdown]
-# The number in brackets counts the segments. These two networks are untrained, so
-# the losses are large; the chapters train theirs.
-# The straight line gets an upper bound, and the path of Theorem 1 an exact
+# The number in brackets counts the segments. These two networks are untrained,
+# so the losses are large; the chapters train theirs. The straight line gets
+# an upper bound, and the path of Theorem 1 an exact
 # number: the supremum over all its points, not the maximum of a grid.
