@@ -1,7 +1,7 @@
 // Put before every source. The build gives REAL (float or double) and, where
 // a kernel keeps one number an output in registers, OUTPUTS.
 
-#define VECTOR (16 / (int)sizeof(REAL))
+static constexpr int VECTOR = 16 / sizeof(REAL);
 #define ROUND_UP(count, unit) (((count) + (unit) - 1) / (unit) * (unit))
 #define WARP 32
 #define ALL_LANES 0xffffffffu
@@ -12,7 +12,9 @@ struct __align__(16) Pack {
 };
 
 // A NaN stays a NaN, as in Torch.
-static __device__ __forceinline__ REAL relu(REAL x) { return x < 0 ? REAL(0) : x; }
+static __device__ __forceinline__ REAL relu(REAL x) {
+    return x < 0 ? REAL(0) : x;
+}
 
 // The sum over a warp, the same in every lane.
 static __device__ __forceinline__ double warp_sum(double value) {
@@ -21,25 +23,9 @@ static __device__ __forceinline__ double warp_sum(double value) {
     return value;
 }
 
-// VECTOR numbers from row[first] on, zeros beyond row[count - 1]. `vectors`:
-// every row starts on 16 bytes, so that a pack is wholly inside or outside.
-static __device__ __forceinline__ Pack load(const REAL* row, int first, int count,
-                            bool vectors) {
-    Pack pack;
-    if (vectors && first < count) return *(const Pack*)(row + first);
-#pragma unroll
-    for (int e = 0; e < VECTOR; e++)
-        pack.at[e] = first + e < count ? row[first + e] : REAL(0);
-    return pack;
-}
-
-static __device__ __forceinline__ void store(REAL* row, int first, int count, bool vectors,
-                             const Pack& pack) {
-    if (vectors && first < count) {
-        *(Pack*)(row + first) = pack;
-        return;
-    }
-#pragma unroll
-    for (int e = 0; e < VECTOR; e++)
-        if (first + e < count) row[first + e] = pack.at[e];
+// The pack at row[first], or the row's last one beyond its end: rows are
+// padded to whole packs that start on 16 bytes.
+static __device__ __forceinline__ Pack load(const REAL* row, int first,
+                                            int pitch) {
+    return *(const Pack*)(row + min(first, pitch - VECTOR));
 }

@@ -8,13 +8,13 @@
 #define WARPS 6
 #define SLOTS ROUND_UP(OUTPUTS, VECTOR)
 
-// units (neurons, samples); weights (neurons, SLOTS), zeros beyond OUTPUTS;
-// kept (draws, count); outputs (draws, OUTPUTS, samples).
-extern "C" __global__ void __launch_bounds__(WARP * WARPS, OUTPUTS <= 20 ? 2 : 1)
+// units (neurons, pitch); weights (neurons, SLOTS), zeros beyond OUTPUTS;
+// kept (draws, count); outputs (draws, OUTPUTS, pitch).
+extern "C" __global__ void __launch_bounds__(WARP * WARPS, OUTPUTS <= 16 ? 2 : 1)
     kept_outputs(const REAL* __restrict__ units,
                  const REAL* __restrict__ weights,
-                 const int* __restrict__ kept, REAL* outputs, int samples,
-                 int draws, int count, int vectors) {
+                 const int* __restrict__ kept, REAL* outputs, int pitch,
+                 int draws, int count) {
     const int draw = blockIdx.y * WARPS + threadIdx.y;
     const int sample = (blockIdx.x * PACKS * WARP + threadIdx.x) * VECTOR;
     if (draw >= draws) return;
@@ -26,8 +26,7 @@ extern "C" __global__ void __launch_bounds__(WARP * WARPS, OUTPUTS <= 20 ? 2 : 1
         Pack unit[PACKS];
 #pragma unroll
         for (int q = 0; q < PACKS; q++)
-            unit[q] = load(units + n * samples, sample + q * WARP * VECTOR,
-                           samples, vectors);
+            unit[q] = load(units + n * pitch, sample + q * WARP * VECTOR, pitch);
 #pragma unroll
         for (int c = 0; c < SLOTS; c += VECTOR) {
             const Pack w = *(const Pack*)(weights + n * SLOTS + c);
@@ -48,7 +47,8 @@ extern "C" __global__ void __launch_bounds__(WARP * WARPS, OUTPUTS <= 20 ? 2 : 1
             Pack sum;
 #pragma unroll
             for (int s = 0; s < VECTOR; s++) sum.at[s] = z[q][s][c];
-            REAL* row = outputs + ((size_t)draw * OUTPUTS + c) * samples;
-            store(row, sample + q * WARP * VECTOR, samples, vectors, sum);
+            const int at = sample + q * WARP * VECTOR;
+            REAL* row = outputs + ((size_t)draw * OUTPUTS + c) * pitch;
+            if (at < pitch) *(Pack*)(row + at) = sum;
         }
 }

@@ -49,17 +49,19 @@ def kept_outputs(
     slots = launch.cover(outputs, pack) * pack
     columns = weight.new_zeros(neurons, slots)
     torch.mul(weight.T, scale, out=columns[:, :outputs])
-    out = units.new_empty(draws, outputs, samples)
+    units = launch.padded(units)
+    pitch = units.shape[1]
+    out = units.new_empty(draws, outputs, pitch)
     wide = launch.WARP * pack * (2 if outputs <= 10 else 1)
     launch.launch(
         "dropout",
         "kept_outputs",
-        (launch.cover(samples, wide), launch.cover(draws, _WARPS), 1),
+        (launch.cover(pitch, wide), launch.cover(draws, _WARPS), 1),
         (launch.WARP, _WARPS, 1),
         (
             *(units, columns, kept.to(units.device, torch.int32), out),
-            *(samples, draws, count, launch.vectors(samples, units, out)),
+            *(pitch, draws, count),
         ),
         outputs=outputs,
     )
-    return out
+    return out[..., :samples]

@@ -108,6 +108,17 @@ def vectors(count: int, *tensors: Tensor) -> bool:
     )
 
 
+def padded(tensor: Tensor) -> Tensor:
+    """``tensor`` with rows of whole packs that start on 16 bytes.
+
+    Itself where it is so already, else a copy with zeros at the rows' ends.
+    """
+    short = -tensor.shape[-1] % pack(tensor)
+    if short:
+        return torch.nn.functional.pad(tensor, (0, short))
+    return tensor if tensor.data_ptr() % 16 == 0 else tensor.clone()
+
+
 def pack(like: Tensor) -> int:
     """How many numbers make 16 bytes."""
     return 16 // like.element_size()

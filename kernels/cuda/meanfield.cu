@@ -51,7 +51,7 @@ extern "C" __global__ void __launch_bounds__(256)
 
 // Back through the output layer and the last ReLU in one pass:
 //   below[b, n] = h[b, n] > 0 ? sum over c of above[c, b] w[c, n] : 0.
-// A thread keeps the weights of VECTOR neurons and goes through SAMPLES
+// A thread keeps the weights of WIDE neurons and goes through SAMPLES
 // samples. above (trials, OUTPUTS, samples); w (trials, OUTPUTS, neurons);
 // h, below (trials, samples, neurons).
 #ifdef OUTPUTS
@@ -59,13 +59,47 @@ extern "C" __global__ void __launch_bounds__(256)
 #define THREADS 128
 #define SLOTS ROUND_UP(OUTPUTS, VECTOR)
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+// WIDE neurons that are read and written at once.
+template <int WIDE>
+struct __align__(WIDE * sizeof(REAL)) Piece {
+    REAL at[WIDE];
+};
+
+template <int WIDE>
+static __device__ __forceinline__ void project(
+    const REAL* above, const REAL* __restrict__ w, const REAL* __restrict__ h,
+    REAL* __restrict__ below, int neurons, int count) {
+    const int neuron = (blockIdx.x * THREADS + threadIdx.x) * WIDE;
+    if (neuron >= neurons) return;
+    Piece<WIDE> weights[OUTPUTS];
+#pragma unroll
+    for (int c = 0; c < OUTPUTS; c++)
+        weights[c] = *(const Piece<WIDE>*)(w + (size_t)c * neurons + neuron);
+#pragma unroll 4
+    for (int b = 0; b < count; b++) {
+        const size_t at = (size_t)b * neurons + neuron;
+        const Piece<WIDE> on = *(const Piece<WIDE>*)(h + at);
+        Piece<WIDE> sum = {};
+#pragma unroll
+        for (int c = 0; c < OUTPUTS; c++)
+#pragma unroll
+            for (int e = 0; e < WIDE; e++)
+                sum.at[e] += above[b * SLOTS + c] * weights[c].at[e];
+#pragma unroll
+        for (int e = 0; e < WIDE; e++)
+            if (on.at[e] <= 0) sum.at[e] = 0;
+        *(Piece<WIDE>*)(below + at) = sum;
+    }
+}
+
+// vectors: rows of h, below and w start on 16 bytes, and a block has THREADS
+// * VECTOR neurons; otherwise it has THREADS.
+extern "C" __global__ void __launch_bounds__(THREADS, OUTPUTS <= 16 ? 3 : 2)
     back_project(const REAL* __restrict__ above, const REAL* __restrict__ w,
-                 const REAL* __restrict__ h, REAL* below, int neurons,
-                 int samples, int vectors) {
+                 const REAL* __restrict__ h, REAL* __restrict__ below,
+                 int neurons, int samples, int vectors) {
     __shared__ __align__(16) REAL tile[SAMPLES * SLOTS];
     const size_t trial = blockIdx.z;
-    const int neuron = (blockIdx.x * THREADS + threadIdx.x) * VECTOR;
     const int first = blockIdx.y * SAMPLES;
     const int count = min(SAMPLES, samples - first);
     for (int i = threadIdx.x; i < SAMPLES * OUTPUTS; i += THREADS) {
@@ -73,30 +107,12 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         const size_t row = (trial * OUTPUTS + c) * samples;
         tile[b * SLOTS + c] = b < count ? above[row + first + b] : REAL(0);
     }
-    REAL weights[OUTPUTS][VECTOR];
-#pragma unroll
-    for (int c = 0; c < OUTPUTS; c++) {
-        const REAL* row = w + (trial * OUTPUTS + c) * neurons;
-        const Pack pack = load(row, neuron, neurons, vectors);
-#pragma unroll
-        for (int e = 0; e < VECTOR; e++) weights[c][e] = pack.at[e];
-    }
     __syncthreads();
-    if (neuron >= neurons) return;
-#pragma unroll 4
-    for (int b = 0; b < count; b++) {
-        const size_t row = (trial * samples + first + b) * neurons;
-        const Pack on = load(h + row, neuron, neurons, vectors);
-        Pack sum = {};
-#pragma unroll
-        for (int c = 0; c < OUTPUTS; c++)
-#pragma unroll
-            for (int e = 0; e < VECTOR; e++)
-                sum.at[e] += tile[b * SLOTS + c] * weights[c][e];
-#pragma unroll
-        for (int e = 0; e < VECTOR; e++)
-            if (on.at[e] <= 0) sum.at[e] = 0;
-        store(below + row, neuron, neurons, vectors, sum);
-    }
+    const size_t rows = (trial * samples + first) * neurons;
+    w += trial * OUTPUTS * neurons;
+    if (vectors)
+        project<VECTOR>(tile, w, h + rows, below + rows, neurons, count);
+    else
+        project<1>(tile, w, h + rows, below + rows, neurons, count);
 }
 #endif

@@ -66,19 +66,17 @@ def back_project(above: Tensor, w: Tensor, h: Tensor, out: Tensor) -> None:
     is positive, else 0, into ``out``, shaped as h, which is read once.
     """
     trials, samples, neurons = h.shape
-    pack = launch.pack(h)
+    vectors = launch.vectors(neurons, w, h, out)
+    wide = _THREADS * (launch.pack(h) if vectors else 1)
     launch.launch(
         "meanfield",
         "back_project",
         (
-            launch.cover(neurons, _THREADS * pack),
+            launch.cover(neurons, wide),
             launch.cover(samples, _SAMPLES),
             trials,
         ),
         (_THREADS, 1, 1),
-        (
-            *(above, w, h, out, neurons, samples),
-            launch.vectors(neurons, w, h, out),
-        ),
+        (*(above, w, h, out, neurons, samples, vectors),),
         outputs=w.shape[1],
     )

@@ -38,12 +38,12 @@ static __device__ double2 measure(const REAL* z, int label,
     return make_double2(loss, wrong);
 }
 
-// start, end (neurons, samples); a0, a1 (OUTPUTS, neurons); c0, c1 (OUTPUTS)
-// or null; places (points,); labels (samples,); targets (samples, OUTPUTS)
-// for the square loss or null; parts (gridDim.z, points, OUTPUTS, samples);
-// tickets (gridDim.y * gridDim.x), zero before and after; sums (2, points,
+// start, end (neurons, pitch), of which `samples` count; a0, a1 (OUTPUTS,
+// neurons); c0, c1 (OUTPUTS) or null; places (points,); labels (samples,);
+// targets (samples, OUTPUTS) for the square loss or null; parts (gridDim.z,
+// points, OUTPUTS, pitch); tickets (gridDim.y * gridDim.x), zero before and after; sums (2, points,
 // gridDim.x): losses and errors, added over a block's samples.
-extern "C" __global__ void __launch_bounds__(WARP * WARPS, OUTPUTS <= 20 ? 2 : 1)
+extern "C" __global__ void __launch_bounds__(WARP * WARPS, OUTPUTS <= 16 ? 2 : 1)
     segment_losses(const REAL* __restrict__ start,
                    const REAL* __restrict__ end, const REAL* __restrict__ a0,
                    const REAL* __restrict__ a1, const REAL* __restrict__ c0,
@@ -52,7 +52,7 @@ extern "C" __global__ void __launch_bounds__(WARP * WARPS, OUTPUTS <= 20 ? 2 : 1
                    const long long* __restrict__ labels,
                    const REAL* __restrict__ targets, REAL* parts,
                    int* tickets, double* sums, int neurons, int samples,
-                   int points, int vectors) {
+                   int points, int pitch) {
     __shared__ __align__(16) REAL tile[CHUNK * ROW];
     __shared__ int last;
     const int lane = threadIdx.x, warp = threadIdx.y, warps = blockDim.y;
@@ -91,11 +91,11 @@ extern "C" __global__ void __launch_bounds__(WARP * WARPS, OUTPUTS <= 20 ? 2 : 1
         }
         __syncthreads();
         const int count = min(CHUNK, stop - first);
-#pragma unroll VECTOR
+#pragma unroll 2
         for (int n = 0; n < count; n++) {
-            const size_t row = (size_t)(first + n) * samples;
-            const Pack p0 = load(start + row, sample, samples, vectors);
-            const Pack p1 = load(end + row, sample, samples, vectors);
+            const size_t row = (size_t)(first + n) * pitch;
+            const Pack p0 = load(start + row, sample, pitch);
+            const Pack p1 = load(end + row, sample, pitch);
             REAL h[POINTS][VECTOR];
 #pragma unroll
             for (int s = 0; s < VECTOR; s++) {
@@ -124,13 +124,12 @@ extern "C" __global__ void __launch_bounds__(WARP * WARPS, OUTPUTS <= 20 ? 2 : 1
     for (int p = 0; p < POINTS; p++)
 #pragma unroll
         for (int c = 0; c < OUTPUTS; c++) {
-            if (point + p >= points) continue;
+            if (point + p >= points || sample >= pitch) continue;
             Pack own;
 #pragma unroll
             for (int s = 0; s < VECTOR; s++) own.at[s] = z[p][s][c];
             const size_t row = (size_t)blockIdx.z * points + point + p;
-            store(parts + (row * OUTPUTS + c) * samples, sample, samples,
-                  vectors, own);
+            *(Pack*)(parts + (row * OUTPUTS + c) * pitch + sample) = own;
         }
     __threadfence();
     __syncthreads();
@@ -155,7 +154,7 @@ extern "C" __global__ void __launch_bounds__(WARP * WARPS, OUTPUTS <= 20 ? 2 : 1
                 const size_t row = ((size_t)part * points + at) * OUTPUTS;
 #pragma unroll
                 for (int c = 0; c < OUTPUTS; c++)
-                    sum[c] += parts[(row + c) * samples + b];
+                    sum[c] += parts[(row + c) * pitch + b];
             }
             const REAL* target = targets ? targets + (size_t)b * OUTPUTS : 0;
             const double2 found = measure(sum, labels[b], target);

@@ -54,6 +54,8 @@ def segment_losses(
     if not launch.usable(start, outputs):
         return reference(start, end, layer, other, places, y, loss)
     check(start, end, layer, other)
+    start, end = launch.padded(start), launch.padded(end)
+    pitch = start.shape[1]
     points, pack = len(places), launch.pack(start)
     each = 2 if outputs <= 10 else 1  # points a warp
     jobs = launch.cover(points, each)
@@ -69,9 +71,9 @@ def segment_losses(
         *(start, end, a0.contiguous(), a1.contiguous(), c0, c1, at),
         labels(y).contiguous(),
         y.contiguous() if loss == "square" else None,
-        start.new_empty(split, points, outputs, samples),
+        start.new_empty(split, points, outputs, pitch),
         torch.zeros(groups * tiles, dtype=torch.int32, device=start.device),
-        *(sums, neurons, samples, points, launch.vectors(samples, start, end)),
+        *(sums, neurons, samples, points, pitch),
     )
     grid, block = (tiles, groups, split), (launch.WARP, warps, 1)
     launch.launch(

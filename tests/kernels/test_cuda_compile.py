@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 SHARED = 48 * 1024  # bytes a block may have without asking for more
 SOURCES = ("segments", "dropout", "boxes", "meanfield")
 # registers a thread: 168 leave room for 384 threads on a multiprocessor
-FEW_OUTPUTS, FEW_REGISTERS, MOST_REGISTERS = 20, 168, 255
+FEW_OUTPUTS, FEW_REGISTERS, MOST_REGISTERS = 16, 168, 255
 USED = re.compile(r"Used (\d+) registers")
 MEMORY = re.compile(r"(\d+) bytes smem")
 SPILLED = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores")
@@ -27,7 +27,7 @@ def cases():
     """Source, architecture, outputs: all outputs on sm_90, two elsewhere."""
     for file in SOURCES:
         for arch in ("sm_80", "sm_90", "sm_100"):
-            few = (1, 4, 5) if file == "boxes" else (1, 10, 20, 32)
+            few = (1, 4, 5) if file == "boxes" else (1, 10, 16, 32)
             for outputs in few if arch == "sm_90" else few[-3::2]:
                 yield file, arch, outputs
 
