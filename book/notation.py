@@ -56,7 +56,7 @@
 # | $N$ | – | the width | the number of examples |
 # | $K$ | – | a constant of a bound | with an index, the number of units kept |
 # | $\theta_1$ | a dropout network | the parameters of neuron 1 | one end of the path |
-# | $k$, $m$ | rows of the counterexample; $m$ also a number of samples | $k$ steps of SGD | widths $m_p$ of a subnetwork |
+# | $k$, $m$ | rows of the counterexample; $m$ also the pairs $(U, x)$ of Lemma 5 | $k$ steps of SGD | widths $m_p$ of a subnetwork |
 # | $c$ | the activation contraction | – | biases of a separating hyperplane |
 # :::
 #
