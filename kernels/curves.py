@@ -166,7 +166,8 @@ def length(curve: Curve | Path) -> float:
 
     Of a path the sum over its segments, of a chain likewise; of a Bézier
     curve the integral of its speed, whose square is a quadratic in t, by
-    Gauss-Legendre quadrature with 64 nodes.
+    Gauss-Legendre quadrature with 64 nodes on either side of the slowest
+    point, where a curve that turns back has a kink.
     """
     if isinstance(curve, Path):
         return sum(
@@ -180,10 +181,16 @@ def length(curve: Curve | Path) -> float:
     uu, uv, vv = _inner(u, u), _inner(u, v), _inner(v, v)
     if curve.kind == "chain":
         return math.sqrt(uu) + math.sqrt(vv)
+    bent = uu - 2 * uv + vv  # the quadratic's leading coefficient
+    slowest = min(max((uu - uv) / bent, 0.0), 1.0) if bent > 0 else 1.0
     nodes, shares = _legendre(64)
-    square = uu * (1 - nodes) ** 2 + 2 * uv * nodes * (1 - nodes)
-    square += vv * nodes**2
-    return float((shares * 2 * square.clamp_min(0).sqrt()).sum())
+    total = 0.0
+    for left, right in ((0.0, slowest), (slowest, 1.0)):
+        t = left + (right - left) * nodes
+        square = uu * (1 - t) ** 2 + 2 * uv * t * (1 - t) + vv * t**2
+        speed = 2 * square.clamp_min(0).sqrt()
+        total += (right - left) * float((shares * speed).sum())
+    return total
 
 
 def _legendre(count):

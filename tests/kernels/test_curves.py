@@ -76,7 +76,7 @@ def test_a_curve_drawn_back_on_itself_has_its_length():
     ]
     # 2 t (1 - t): up to 1/2 and back
     found = curves.length(curves.Curve(*ends))
-    assert found == pytest.approx(1, abs=1e-3)
+    assert found == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize("kind", curves.KINDS)
