@@ -11,7 +11,7 @@
 # {ref}`subnetworks-experiments` for experiment (B).
 
 # %% tags=["parameters"]
-profile = "laptop"  # "paper" runs MNIST and widths from 200 to 3000
+profile = "laptop"  # "paper" runs MNIST and widths from 200 to 2000
 
 # %% tags=["remove-cell"]
 import sys
@@ -64,8 +64,8 @@ scale = run.scale(
     paper=dict(
         dataset="mnist",
         models={
-            "torch": {200: 3, 500: 3, 1000: 2, 2000: 1},
-            "normal": {200: 1, 500: 1, 1000: 1},
+            "torch": {200: 3, 500: 3, 1000: 1, 2000: 1},
+            "normal": {200: 1, 500: 1},
         },
         sgd=dict(step_size=5e-3, momentum=0.95, batch=100, epochs=60),
         beyond=1,
@@ -244,9 +244,9 @@ for who, layers in (("B1", "layers 1 and 2"), ("B2", "layer 2")):
 #
 # ## At the paper's scale
 #
-# MNIST, widths from 200 to 3000. The widest networks cost most, so there are
-# fewer of them: three models at 200 and 500, two at 1000, one at 2000 and at
-# 3000, against the paper's three.
+# MNIST, widths from 200 to 2000. Wide networks cost most, so there are fewer
+# of them: three models at 200 and at 500, one at 1000 and at 2000, against the
+# paper's three; its widest, 3000, is missing.
 
 # %%
 wide = {c["width"] for c in cells if c["width"] >= 1000} or {512}
@@ -269,7 +269,7 @@ for layer in (1, 2):
 run.measure("n21-width-narrow", above("B1", "train", 0, narrow))
 run.finish({"cells": cells})
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST, widths 200 to 3000: training loss and test error of the original and of networks with half of layers 1 and 2, or of layer 2, removed."}, "figure": {"name": "fig-sw-mnist", "caption": "MNIST, the counterpart of N21's Figure 2."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST, widths 200 to 2000: training loss and test error of the original and of networks with half of layers 1 and 2, or of layer 2, removed."}, "figure": {"name": "fig-sw-mnist", "caption": "MNIST, the counterpart of N21's Figure 2."}}
 draw_width(run.recorded["cells"])
 
 # %% [markdown]
@@ -286,7 +286,7 @@ run.verdict()
 #   from He's and ends soon after the training set is separated.
 # - **Their sweep cannot have run as published.** Its script sets every width
 #   to 500 and is no valid shell; the widths here are the figure's.
-# - **Draws.** $T_B = 100$ instead of 200 on MNIST, 50 on the digits. For the
+# - **Draws.** $T_B = 50$ instead of 200, here and on MNIST. For the
 #   wide networks the draws hardly differ, which is the point.
 # - **Loss and error.** With an infinite best factor the training loss of (B)
 #   is zero and its test loss huge. Read the error in that case.
