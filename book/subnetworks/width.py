@@ -245,8 +245,8 @@ for who, layers in (("B1", "layers 1 and 2"), ("B2", "layer 2")):
 # ## At the paper's scale
 #
 # MNIST, widths from 200 to 2000. Wide networks cost most, so there are fewer
-# of them: three models at 200 and at 500, one at 1000 and at 2000, against the
-# paper's three; its widest, 3000, is missing.
+# of them: three models at 200 and at 500, one at 1000 and one at 2000. The
+# paper has three of each, and one more width, 3000.
 
 # %%
 wide = {c["width"] for c in cells if c["width"] >= 1000} or {512}
