@@ -387,6 +387,56 @@ axes[1, 0].set_ylabel("training error (%)")
 _ = axes[1, 0].legend(loc="upper left", fontsize=8)
 
 # %% [markdown]
+# {numref}`fig-dp-explore` is for walking along the 22 segments yourself. Below
+# the curves stand the weights' absolute values in blocks of four by four
+# units; hidden units that only $\theta^A$ keeps come first, then those that
+# both keep, those that only $\theta^B$ keeps, those that neither does. Watch
+# $A_3$ move on shaded segments and rest, or shift between equal rows, on
+# constant ones.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-dp-explore", "caption": "The paper's 22 segments between the two networks of this chapter, to drag along: training loss and error, with the straight line at the same t and the certified suprema, and the mean absolute weight of blocks of four by four units (of four inputs in A₁, of single classes in A₃); white is zero. Shaded: affine segments. The output does not move on the others, whatever the weights do."}}
+from book.tools import explorer
+from kernels import alignment
+
+t, words = explorer.walk(path.kinds, steps := 4)
+seen = interpolation.profile(net, path, x, y, points=steps + 1)
+beside = interpolation.profile(net, paths.straight(a, b), x, y, points=len(t))
+curves = {
+    key: {"path": getattr(seen, key), "straight line": getattr(beside, key)}
+    for key in ("loss", "error")
+}
+wrong = {name: 100 * v for name, v in curves["error"].items()}
+panels = [
+    explorer.Curves(
+        "training loss", curves["loss"], {"supremum": sure.attained}, log=True
+    ),
+    explorer.Curves(
+        "training error", wrong, {"supremum": 100 * sure.error_upper}, "%"
+    ),
+]
+order = []  # kept by A, by both, by B, by neither
+for in_a, in_b in zip(kept_a, kept_b):
+    in_a, in_b = (torch.isin(torch.arange(64), s) for s in (in_a, in_b))
+    group = torch.where(in_a, in_b.int(), 3 - in_b.int())
+    order.append(group.argsort(stable=True))
+states = [
+    alignment.permute(net, path(i / (len(t) - 1)), order)
+    for i in range(len(t))
+]
+for name, i, rows in (("A₃", 2, 10), ("A₂", 1, 16), ("A₁", 0, 16)):
+    sizes = [explorer.pooled(state[i][0], rows, 16) for state in states]
+    panels.append(explorer.Blocks(name, sizes))
+walked = explorer.Explorer(
+    "Theorem 1's path between two networks",
+    t,
+    words,
+    panels,
+    kinds=path.kinds,
+    ticks={k: str(k) for k in range(0, len(path) + 1, 2)},
+)
+chapter.show(walked)
+
+# %% [markdown]
 # ### The error is not convex
 #
 # The 0–1 error also moves on affine segments only, but it is no convex

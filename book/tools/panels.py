@@ -205,7 +205,8 @@ class Blocks(_Levels):
             f'<path d="M0 0H{size[0]}V{size[1]}H0Z" fill="none" '
             'stroke="#5c6770" stroke-width="2"/>'
         )
-        parts = [f'<g fill="{ink}">', *cells, "</g>", edge]
+        group = f'<g fill="{ink}" shape-rendering="crispEdges">'
+        parts = [group, *cells, "</g>", edge]
         return _svg(self.title, *size, parts, "blocks")
 
 
