@@ -263,6 +263,20 @@ def laws(both, *, bins):
     return {"laws": found}
 
 
+SPANS = {"a": (-9, 9), "w": (-1, 1)}
+
+
+def moving(path, places):
+    """Histograms of all a and all w at equal distances along a path."""
+    found = {name: [] for name in SPANS}
+    for t in np.linspace(0, 1, places):
+        (w, _), (a, _) = path(t)
+        for name, v in (("a", a * a.shape[1]), ("w", w)):
+            bars, _ = np.histogram(v.double(), bins=36, range=SPANS[name])
+            found[name].append(bars.tolist())
+    return found
+
+
 def far(line):
     """Distance between the neurons (w_i, a_i) at both ends of a line."""
     w, a = (p - q for (p, _), (q, _) in zip(*line.ends(0)))
@@ -574,6 +588,8 @@ def pair(*, dataset, width, trial, dtype, **how):
             ("error", 100 * found.error),
         ):
             result.setdefault(name, []).append(value[0].tolist())
+    if trial == 0:  # to be dragged along, below
+        result["moving"] = moving(ways["seven"], len(result["seven"]["loss"]))
     return result | laws(both, bins=40 if trial == 0 else 0)
 
 
@@ -730,6 +746,54 @@ draw_rate(cells)
 # linear term in the perturbation, which alone gives $-1/2$, is suppressed by
 # training.
 #
+# {numref}`fig-mc-explore` has one pair of every width to drag along. As $N$
+# doubles and doubles again, the certified supremum comes down towards the
+# larger end, while the histograms go through the same seven moves: a spike
+# at 0 wherever half of the $a_i$ rest, tails where the other half is doubled,
+# and $w$ on its way from one law to the other.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-mc-explore", "caption": "Digits, one pair of solutions at each width: test loss and error along the seven segments, the certified suprema and the larger end's values, and the histograms of all output and input weights (height: the square root of the share). Choose a wider network and the suprema come down; shaded: affine segments."}}
+from book.tools import explorer
+
+kinds = example["The paper's seven"].kinds
+t, words = explorer.walk(kinds, 8)  # 9 points on each segment, as in `along`
+firsts = [c for c in cells if "moving" in c]
+panels, gaps = [], {}
+for name, unit in (("loss", ""), ("error", " %")):
+    top = np.array([c["seven"][f"top_{name}"] for c in firsts])
+    end = np.array([max(whole for whole, _ in c[name]) for c in firsts])
+    curve = {"seven segments": [c["seven"][name] for c in firsts]}
+    limits = {"certified supremum": top, "larger end": end}
+    panels.append(
+        explorer.Curves(f"test {name}", curve, limits, unit.strip(), log=True)
+    )
+    gaps[name] = [
+        f"{u:.3g}{unit}, {u - v:.2g} above the larger end"
+        for u, v in zip(top, end)
+    ]
+for name, label, marks in (
+    ("a", "output weights a", (-6, -3, 0, 3, 6)),
+    ("w", "input weights w", (-1, 0, 1)),
+):
+    bars = [c["moving"][name] for c in firsts]
+    panels.append(explorer.Bars(label, bars, SPANS[name], marks))
+walked = explorer.Explorer(
+    "Seven segments between two solutions",
+    t,
+    words,
+    panels,
+    choices={
+        f"N = {c['width']}": f"N = {c['width']}, certified: the test loss is "
+        f"at most {loss}; the test error at most {error}."
+        for c, loss, error in zip(firsts, *gaps.values())
+    },
+    choose="Width",
+    kinds=kinds,
+    ticks=dict(enumerate(["θ", *"123456", "θ′"])),
+)
+chapter.show(walked)
+
+# %% [markdown]
 # ## At the paper's scale
 #
 # The recorded run joins pairs trained on MNIST, up to the $N = 3200$ of
@@ -748,6 +812,8 @@ run.measure("s20-path-line", epsilon(cells, "straight")[1][-1] / eps[-1])
 run.measure(
     "s20-path-permutation", gather(cells, "laws", "a", "distance")[1][-1]
 )
+for c in cells:
+    c.pop("moving", None)  # frames for a laptop's page, not for the record
 run.finish({"cells": cells, "large_w": large_w})
 
 
