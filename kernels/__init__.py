@@ -11,7 +11,11 @@ Every module imports with torch and numpy alone. The rooms:
 ``meanfield``      mean-field networks and their SGD
 ``training``       SGD for networks, resumable
 ``noise``          noise stability: cushions, contraction, smoothness
+``subnetworks``    networks trained on another's features
+``memorization``, ``separation``  networks built by hand to fit given data
 ``alignment``      matching hidden units by permutation
+``curves``         learned curves between two networks
+``cuda``           CUDA C sources, and the Torch references beside them
 ``data``, ``device``, ``sweep``  datasets, machines, grids of runs
 ``progress``, ``sources``, ``runs``, ``checkpoint``, ``minibatches``,
 ``losses``         what the others share
