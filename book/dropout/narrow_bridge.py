@@ -89,7 +89,7 @@ scale = run.scale(
         keeps=[0.5, 0.6, 0.7, 0.8, 0.9, 0.95],
         samples=4096,
         select=1024,
-        certified=32,
+        certified=64,
         recipe=dict(steps=5000, batch=64, step_size=0.1),
         dtype="float32",
     ),
@@ -542,14 +542,11 @@ def crossing(
     name = f"{how['dataset']} {pair}"
     draw = best_draw(net, a, b, middle, x[:select], y[:select], p=p, name=name)
     path = bridge(net, a, b, middle, p, draw)
-    x, y = x[:select], y[:select]
     along = interpolation.profile(net, path, x, y, points=11)
     line = interpolation.profile(net, paths.straight(a, b), x, y, points=11)
     start = [training.evaluate(net, theta, x, y)[0] for theta in (a, b)]
     x, y = x[:certified], y[:certified]
-    epsilon = max(
-        noise.stability(net, theta, x[:16]).epsilon() for theta in (a, b)
-    )
+    epsilon = max(noise.stability(net, theta, x).epsilon() for theta in (a, b))
     a, b, middle = (
         tuple((weight.double(), None) for weight, _ in theta)
         for theta in (a, b, middle)
@@ -633,7 +630,14 @@ draw_bridges(cells, scale["p"])
 # ## At the paper's scale
 #
 # MNIST as in the paper's D.1: networks of 32 filters, 5000 steps of batches
-# of 64, step size 0.1, losses on 4096 random training images.
+# of 64, step size 0.1, losses on 4096 random training images; three trials.
+# With half of the filters dropped one image in ten is wrong, with a fifth
+# dropped one in fifty, and on no line does the loss exceed that at its end.
+# Four filters a layer reach a loss near 0.05; a single one failed in one of
+# three trials. Over a narrow network of six, three bridges of 13 segments
+# stay low where the straight lines climb to 1.3 and more, and every one of
+# them is proved on 64 images within 5 %, at the price of 8 to 10 intervals a
+# segment.
 
 # %%
 run.measure("k19-theorem3-segments", len(walks["paper"][0]))
@@ -688,9 +692,11 @@ run.verdict()
 #   not follow.
 # - **The factor** is $1/(1-p)$ as printed, though $\lfloor 32(1-p) \rfloor$
 #   is not $32(1-p)$: at $1 - p = 0.95$, 30 filters of 32 are kept.
-# - **Fewer places.** Six shares kept of the code's ten; the bridges are
-#   measured on 1024 images, their bound on 32, $\epsilon$ on 16 (for fewer
-#   samples it is smaller). The pairs share networks, each with its neighbour.
+# - **Fewer.** Three trials for the paper's five, which is what a shared CPU
+#   had time for; six shares kept of the code's ten; the bridges' bound and
+#   $\epsilon$ on 64 images. The three pairs share networks, each with its
+#   neighbour. The recorded run was resumed: the minutes below are those of its
+#   measurements, training took 25 more on one core.
 # - **Ours, not the paper's**: nine segments for 13, the bridges of
 #   {numref}`fig-nb-bridges` (the paper argues from its three panels that they
 #   would be good), every bound.

@@ -823,7 +823,7 @@ run.verdict()
 #
 # - **Networks.** D.3 shows the layers of VGG-11; {numref}`fig-ns-mlp` and
 #   {numref}`fig-ns-conv` show the same quantities for networks of four
-#   layers. The rows on VGG-11 are not attempted here.
+#   layers, {ref}`dropout-vgg` for eleven.
 # - **Ours, not the paper's**: the rigorous bound on Lemma 3's segment, the
 #   seven segments, the drawing of subsets given their size, the exact mean
 #   square in {eq}`eq-ns-noise`, and the remark on the logarithm.

@@ -323,7 +323,7 @@ draw_width(cells)
 # The recorded run trains on MNIST as the paper's Appendix D.1 does: 5000
 # steps of batches of 64, step size 0.1, losses on 4096 random training
 # images. The networks are ours, fully connected; the paper's own Figure 5 is
-# for VGG-11 on CIFAR-10, which this chapter does not attempt. At width 256 the
+# for VGG-11 on CIFAR-10, whose place is {ref}`dropout-vgg`. At width 256 the
 # loss on the line is some sixty times that of the worse end, and a quarter of
 # the accuracy is gone.
 
@@ -355,8 +355,8 @@ run.verdict()
 # %% [markdown]
 # ## Deviations
 #
-# - **Networks.** Fully connected networks with biases stand in for VGG-11.
-#   The two rows for VGG-11 itself stay open until a chapter trains it.
+# - **Networks.** Fully connected networks with biases stand in for VGG-11,
+#   which {ref}`dropout-vgg` is about.
 # - **"Large" and "poor"** are the paper's words. We wrote down what they
 #   would mean before the runs: ten times the loss of the worse end, and ten
 #   points of accuracy.
