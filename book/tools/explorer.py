@@ -145,7 +145,7 @@ class Explorer:
             self._key(),
             '<div class="panels">',
             *(
-                f'<div class="{p.kind}"><p>{escape(p.title)}</p>'
+                f'<div class="{p.kind}"><p>{escape(p.heading)}</p>'
                 f"{p.draw(at, shade, ticks, choice, frame)}</div>"
                 for p in self.panels
             ),

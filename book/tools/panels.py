@@ -36,6 +36,11 @@ class Curves:
     log: bool = False
     kind = "curves"
 
+    @property
+    def heading(self):
+        """The title with its unit."""
+        return self.title + (f" ({self.unit})" if self.unit else "")
+
     def rows(self):
         """{name: (choices, frames)}, a level's frames being one."""
         found = {k: np.atleast_2d(v) for k, v in self.series.items()}
@@ -154,6 +159,11 @@ def looks(panel):
 
 class _Levels:
     """Frames in 64 levels: `frames` is (choices, frames, ...)."""
+
+    @property
+    def heading(self):
+        """The title."""
+        return self.title
 
     def codes(self):
         """(choices, frames) strings."""

@@ -96,6 +96,9 @@ def test_the_picture_is_well_formed_and_hides_what_needs_a_script():
     assert len(tree.findall(".//svg[@role='img']")) == 4
     assert "hidden" in tree.find(".//div[@class='controls']").attrib
     assert html.count("</script>") == 1
+    assert [p.text for p in tree.findall("./div/div/p")] == [
+        *("loss", "error (%)", "A", "w")
+    ]
 
 
 def test_numbers_have_three_digits_and_little_weight():
