@@ -1,0 +1,737 @@
+# %% [markdown]
+# (further)=
+# # What came after
+#
+# **In one sentence.** We name the works that cite
+# {cite}`shevchenko2020`, set five ways of joining two networks side by side
+# on the same pair (two straight lines, a learned curve, and the papers' two
+# constructions), and train with heavy-ball momentum in the mean-field
+# regime.
+#
+# **Needs** {ref}`dropout-paths` and {ref}`subnetworks-theorem`; nothing here
+# is a reproduction, and nothing is judged.
+
+# %% tags=["parameters"]
+profile = "laptop"  # "paper" runs more pairs of networks and wider ones
+
+# %% tags=["remove-cell"]
+import sys
+from pathlib import Path
+
+here = Path(globals().get("__file__", "chapter.py")).resolve()
+root = next(p for p in here.parents if (p / "_config.yml").exists())
+sys.path.insert(0, str(root))
+
+# %% tags=["remove-input"]
+from book.tools import chapter
+
+run = chapter.start("further", profile)
+
+# %% [markdown]
+# ## The works that cite it
+#
+# We went by a list of the works that cite {cite}`shevchenko2020`: titles,
+# authors and years. We have *not* read these works, {cite}`nguyen2021`
+# excepted. What follows says what a title announces and which page of this
+# book it meets; for results, read the work itself.
+#
+# ### Symmetry and the straight line
+#
+# - *Understanding Mode Connectivity via Parameter Space Symmetry*
+#   {cite}`zhao2025` announces symmetries of the parameters as the reason for
+#   connectivity. Permutations, and the free moves through dead units on our
+#   paths, are such symmetries.
+# - *Proving Linear Mode Connectivity of Neural Networks via Optimal
+#   Transport* {cite}`ferbach2023` announces proofs for the straight line. Our
+#   line after matching, below, solves an assignment, the discrete case of
+#   transport.
+# - *Landscaping Linear Mode Connectivity* {cite}`singh2024` is about the
+#   landscape in which a straight line is low. Where ours is not low is the
+#   subject of {ref}`dropout-straight`.
+# - *Exploring Neural Network Landscapes: Star-Shaped and Geodesic
+#   Connectivity* {cite}`lin2024` names two stronger forms of connectivity.
+#   Geodesics ask for short paths; the table below compares lengths.
+# - *Deep networks on toroids: removing symmetries reveals the structure of
+#   flat regions in the landscape geometry* {cite}`pittorino2022` removes
+#   symmetries before looking. Matching removes one of them, the order of the
+#   units, and leaves another, the scale of a ReLU unit.
+#
+# ### From one network to its own initialisation
+#
+# - *Analyzing Monotonic Linear Interpolation in Neural Network Loss
+#   Landscapes* {cite}`lucas2021` is about loss that falls monotonically on a
+#   straight line. Our lines have two solutions as ends, and are not
+#   monotone.
+# - *Plateau in Monotonic Linear Interpolation – A "Biased" View of Loss
+#   Landscape for Deep Networks* {cite}`wang2022` looks at a plateau on such
+#   lines. Two of its authors, Xiang Wang and Rong Ge, are authors of
+#   {cite}`kuditipudi2019`.
+#
+# ### Theorems on connected solutions
+#
+# - *When Are Solutions Connected in Deep Networks?* {cite}`nguyen2021when` is
+#   by the authors of {cite}`nguyen2021`, and in the list beside it. We built
+#   Part III on the latter and cannot say how the two differ.
+# - *A note on connectivity of sublevel sets in deep learning*
+#   {cite}`nguyen2021note` asks the question for all networks below a loss,
+#   not for two of them. {ref}`dropout-disconnected` shows two minima that are *not*
+#   connected.
+# - *Taxonomizing local versus global structure in neural network loss
+#   landscapes* {cite}`yang2021` sets local against global structure. A path
+#   between two solutions is a global question; noise stability
+#   ({ref}`dropout-noise`) is measured at one.
+#
+# ### Mean field
+#
+# - *Mean-field analysis for heavy ball methods: Dropout-stability,
+#   connectivity, and global convergence* {cite}`wu2022` announces both halves
+#   of S20's Theorem 1 for momentum. The last section below tries them out.
+# - *Mean-field Analysis of Piecewise Linear Solutions for Wide ReLU Networks*
+#   {cite}`shevchenko2021` turns the mean field to the functions that ReLU
+#   networks learn. It shares two authors with {cite}`shevchenko2020`.
+# - *A rigorous framework for the mean field limit of multilayer neural
+#   networks* {cite}`nguyen2020framework` names the limit that
+#   {ref}`meanfield-multilayer` simulates. We simulate and prove nothing.
+# - *Global Convergence of Three-layer Neural Networks in the Mean Field
+#   Regime* {cite}`pham2021three` asks where training ends. Our three-layer
+#   networks are trained for a fixed time.
+# - *Limiting fluctuation and trajectorial stability of multilayer neural
+#   networks with mean field training* {cite}`pham2021fluctuation` goes to the
+#   next order, the fluctuations around the limit. For dropout, two terms of
+#   that order are measured in {ref}`meanfield-dropout`.
+# - *Sharp asymptotics on the compression of two-layer neural networks*
+#   {cite}`amani2022` announces limits for making a network smaller. Keeping
+#   half of the neurons is the simplest compression.
+# - *Fundamental limits of overparametrized shallow neural networks for
+#   supervised learning* {cite}`camilli2023` and *Information-theoretic
+#   reduction of deep neural networks to linear models in the overparametrized
+#   proportional regime* {cite}`camilli2025` name limits of wide networks that
+#   are not the mean field's. They mark where this book's regime ends.
+#
+# ### Redundancy, pruning, fusion
+#
+# - *Redundant representations help generalization in wide neural networks*
+#   {cite}`doimo2021` says in its title that redundancy helps. Redundant
+#   neurons are what a dropout path lives on.
+# - *AC/DC: Alternating Compressed/DeCompressed Training of Deep Neural
+#   Networks* {cite}`peste2021` trains with and without some of the weights in
+#   turn. Our paths go from the whole network to its half and back.
+# - *Finding Strong Lottery Ticket Networks with Genetic Algorithms*
+#   {cite}`altmann2024` searches for good subnetworks by selection. We take
+#   the best of random draws.
+# - *Mode Connectivity in Federated Learning with Data Heterogeneity*
+#   {cite}`zhou2023` and *Deep Model Fusion: A Survey* {cite}`li2023fusion`
+#   are about several networks that are to become one. Both ends of all our
+#   paths are trained on the same data.
+#
+# ### Elsewhere
+#
+# - *Mode Connectivity in Auction Design* {cite}`hertrich2023`, *Mode
+#   connectivity in the loss landscape of parameterized quantum circuits*
+#   {cite}`hamilton2021` and *WGAN with an Infinitely Wide Generator Has No
+#   Spurious Stationary Points* {cite}`no2021` take these questions to
+#   auctions, quantum circuits and generative models. Nothing in this book
+#   was tried there.
+#
+# ## Five ways across
+#
+# Let $\theta^A$ and $\theta^B$ be two trained networks with weight matrices
+# and biases stacked into vectors. Which path from one to the other is low,
+# how long is it, and what does it cost to find?
+#
+# 1. **The straight line**, $(1 - t)\,\theta^A + t\,\theta^B$. Nothing to
+#    find.
+# 2. **The line after matching.** Hidden units have no order. Let
+#    $\mathcal{P}$ be a permutation of the hidden units of every layer, with
+#    the columns that they feed; $\mathcal{P}\theta^B$ computes the same
+#    function as $\theta^B$. We take the one that brings the weights
+#    closest,
+#
+#    $$
+#    \min_{\mathcal{P}}\ \lVert \theta^A - \mathcal{P}\theta^B \rVert,
+#    $$ (eq-fu-match)
+#
+#    found layer by layer, each an assignment problem, until nothing changes
+#    (`alignment.match`): with several hidden layers a local minimum. This
+#    line ends at $\mathcal{P}\theta^B$, *not* at $\theta^B$. The permutation
+#    itself is a path too, but a free one only where half of the units are
+#    dead ({cite}`kuditipudi2019`, Lemma 4).
+# 3. **A learned curve** {cite}`garipov2018`. A third parameter $\phi$, the
+#    *bend*, is trained so that the loss is low on average over the quadratic
+#    Bézier curve
+#
+#    $$
+#    \gamma_\phi(t) = (1 - t)^2\,\theta^A + 2t(1 - t)\,\phi + t^2\,\theta^B
+#    $$ (eq-fu-bezier)
+#
+#    or over the *chain* of two segments from $\theta^A$ to $\phi$ and from
+#    $\phi$ to $\theta^B$: each step of SGD draws $t$ uniformly and a
+#    minibatch.
+# 4. **The dropout path** of {cite}`kuditipudi2019`, Theorem 1: half of the
+#    units of layers $l, l + 1, \dots$ are dropped, for each $l$ the best of
+#    many random choices.
+# 5. **The subnetworks' path** of {cite}`nguyen2021`, Theorem 4.1: for each
+#    layer $l$, a fresh network of half the width, trained on half of that
+#    layer's features.
+#
+# The last two are built from pieces whose output is constant or affine in
+# $t$, so that the supremum of a convex loss over the whole path is a maximum
+# over a few functions: exact ({ref}`dropout-paths`). Lines and chains are
+# piecewise linear in the weights, but not in the outputs;
+# `certificates.certify` bounds them from above on the whole continuum. The
+# Bézier curve {eq}`eq-fu-bezier` is not even piecewise linear in the
+# weights: for it we have the largest value at 101 points, and no bound.
+#
+# ## The experiment
+#
+# Two architectures on the 8 × 8 digits: a deep, narrow one, on which dropout
+# is known to fail ({ref}`subnetworks-experiments`), and a wide one that is
+# trained with dropout. Losses are training losses.
+
+# %%
+scale = run.scale(
+    laptop=dict(
+        nets={"deep": [40] * 6, "wide": [128] * 2},
+        pairs=1,
+        epochs=40,  # of an end
+        bend=dict(steps=500, step_size=0.05),
+        draws=50,  # of a dropout network
+        subnets=dict(draws=2, epochs=12),
+        budget=40,  # intervals that a certificate may bound
+        momentum=dict(widths=[50, 100, 200, 400, 800], trials=4),
+    ),
+    paper=dict(
+        nets={"deep": [40] * 6, "wide": [640] * 2},
+        pairs=10,
+        epochs=100,
+        bend=dict(steps=5000, step_size=0.05),
+        draws=200,
+        subnets=dict(draws=20, epochs=25),
+        budget=600,
+        momentum=dict(widths=[50, 100, 200, 400, 800, 1600], trials=10),
+    ),
+)
+
+# %% [markdown]
+# The ends are trained without error on the training set, or nearly so, with
+# rate 1/2 of dropout for the wide network.
+
+# %%
+import functools
+import math
+
+import torch
+
+from kernels import data, device, networks, training
+
+DROPOUT = {"deep": 0.0, "wide": 0.5}
+BATCH = 50
+run.uses(data.load("digits"))
+
+
+@functools.cache
+def samples():
+    """The training set."""
+    d = data.load("digits", normalize="global").to(dtype=torch.float64)
+    return d.train.x, d.train.y
+
+
+def end(name, hidden, seed, *, epochs, **_):
+    """One trained network."""
+    x, y = samples()
+    net = networks.mlp([x.shape[1], *hidden, 10])
+    g = device.generator(0, "further", name, seed)
+    trained = training.train(
+        net,
+        net.init(generator=g, dtype=x.dtype),
+        (x, y),
+        generator=g,
+        step_size=0.02,
+        momentum=0.9,
+        nesterov=True,
+        batch=BATCH,
+        epochs=epochs,
+        schedule=training.StepDecay(0.5, epochs=15),
+        dropout=DROPOUT[name],
+    )
+    return net, trained.theta
+
+
+# %% [markdown]
+# Each way returns its path and its cost. We count products, multiplications
+# of two numbers followed by an addition: a pass of one example through a
+# network costs as many as it has weights, forward and backward together
+# three times that. The cost is given in units of the products that trained
+# *one end*, and does not depend on the machine.
+
+
+# %%
+def products(net):
+    """Multiplications of one example's forward pass: the weights."""
+    return sum(math.prod(net.weight_shape(i + 1)) for i in range(net.depth))
+
+
+# %%
+from kernels import alignment, paths
+
+
+def matched(net, a, b):
+    """The line after matching; the sweeps over the layers that it took."""
+    order, sweeps = alignment.match(net, a, b), 1
+    while not all(
+        map(torch.equal, order, alignment.match(net, a, b, sweeps=sweeps))
+    ):
+        sweeps += 1
+    low, mid, high = net.widths[:-2], net.hidden, net.widths[2:]
+    sweep = sum(h**2 * (i + o) for i, h, o in zip(low, mid, high))
+    line = paths.straight(a, alignment.permute(net, b, order))
+    return line, (sweeps + 1) * sweep
+
+
+# %%
+from kernels import curves
+
+
+def learned(net, a, b, kind, generator, *, bend, **_):
+    """A curve with one trained bend."""
+    curve = curves.train(
+        net,
+        a,
+        b,
+        samples(),
+        generator=generator,
+        kind=kind,
+        batch=100,
+        **bend,
+    )
+    return curve, bend["steps"] * 3 * 100 * products(net)
+
+
+# %%
+from kernels import dropout
+
+
+def dropped(net, a, b, generator, *, draws, **_):
+    """Theorem 1 of K19 over the best dropout networks of every level."""
+    (x, y), how, cost = samples(), {}, 0
+    for theta, side in ((a, "a"), (b, "b")):
+        levels = [
+            dropout.stability(
+                net,
+                theta,
+                x,
+                y,
+                first=i,
+                draws=draws,
+                rescale="inverse",
+                generator=generator,
+            )
+            for i in range(1, net.depth)
+        ]
+        how[f"kept_{side}"] = [s.kept[s.best] for s in levels]
+        how[f"scale_{side}"] = [s.scales[s.best] for s in levels]
+        for s in levels:
+            kept = [len(units) for units in s.kept[0]]
+            small = net.narrow(kept[s.first - 1 :], first=s.first)
+            cost += draws * len(x) * products(small)
+    return paths.theorem1(net, a, b, style="short", **how), cost
+
+
+# %%
+from kernels import subnetworks
+
+
+def reoptimised(net, a, b, generator, *, subnets, **_):
+    """Theorem 4.1 of N21 over trained subnetworks of every layer."""
+    (x, y), how, cost = samples(), {}, 0
+    for theta, side in ((a, "a"), (b, "b")):
+        layers = [
+            subnetworks.train(
+                net,
+                theta,
+                x,
+                y,
+                layer=layer,
+                generator=generator,
+                step_size=0.04,
+                momentum=0.9,
+                schedule=training.StepDecay(0.5, epochs=10),
+                **subnets,
+            )
+            for layer in range(net.depth)
+        ]
+        how[f"kept_{side}"] = [s.kept[s.best] for s in layers[1:]]
+        how[f"subnetworks_{side}"] = [s.parameters[s.best] for s in layers]
+        cost += sum(
+            int(s.epochs.sum()) * len(x) * 3 * products(s.net) for s in layers
+        )
+    return paths.theorem41(net, a, b, style="short", **how), cost
+
+
+# %% [markdown]
+# For each path: the loss along it, the largest value found, the bound over
+# the continuum where there is one, and the length, the sum of Euclidean
+# lengths over all weights and biases, relative to the straight line's.
+
+# %%
+from kernels import certificates, interpolation
+
+
+def measure(net, way, budget):
+    """Loss along a way, its largest value and the bound on it."""
+    x, y = samples()
+    if isinstance(way, curves.Curve) and way.kind == "bezier":
+        seen = curves.profile(net, way, x, y)
+        return seen, seen.loss.max().item(), None
+    path = way.path() if isinstance(way, curves.Curve) else way
+    points = 101 if len(path) == 1 else 51 if len(path) == 2 else 3
+    seen = interpolation.profile(net, path, x, y, points=points)
+    proof = certificates.certify(net, path, x, y, budget=budget)
+    highest = max(seen.loss.max().item(), proof.attained)
+    return seen, highest, highest if proof.exact else proof.upper
+
+
+# %%
+def pair(*, name, hidden, number, budget, **how):
+    """All ways between one pair of ends."""
+    ends = [end(name, hidden, 2 * number + k, **how) for k in (0, 1)]
+    (net, a), (_, b) = ends
+    g = device.generator(0, "further", name, number, "ways")
+    ways = {
+        "straight": (paths.straight(a, b), 0),
+        "matched": matched(net, a, b),
+        "bezier": learned(net, a, b, "bezier", g, **how),
+        "chain": learned(net, a, b, "chain", g, **how),
+        "dropout": dropped(net, a, b, g, **how),
+        "subnetworks": reoptimised(net, a, b, g, **how),
+    }
+    seen = len(samples()[0]) // BATCH * BATCH  # in an epoch
+    unit = how["epochs"] * seen * 3 * products(net)
+    line = curves.length(ways["straight"][0])
+    found = {"name": name, "number": number}
+    for key, (way, cost) in ways.items():
+        seen, highest, upper = measure(net, way, budget)
+        found[key] = {
+            "t": seen.t.tolist(),
+            "loss": seen.loss.tolist(),
+            "highest": highest,
+            "upper": upper,
+            "length": curves.length(way) / line,
+            "cost": cost / unit,
+        }
+    return found
+
+
+# %%
+from kernels import sweep
+
+fixed = dict(scale)
+nets, pairs = fixed.pop("nets"), fixed.pop("pairs")
+heavy = fixed.pop("momentum")
+cells = sweep.run(
+    pair,
+    [
+        dict(name=name, hidden=hidden, number=k, **fixed)
+        for name, hidden in nets.items()
+        for k in range(pairs)
+    ],
+    store=run.store,
+)
+
+# %% tags=["remove-cell"]
+import numpy as np
+
+from book.tools import figures
+
+LINES = {
+    "straight": ("straight line", "grey", ":", "o"),
+    "matched": ("line after matching", "black", "-.", "s"),
+    "bezier": ("Bézier curve", "green", "-", "^"),
+    "chain": ("chain", "purple", "--", "D"),
+    "dropout": ("dropout path (K19)", "orange", "--", "v"),
+    "subnetworks": ("subnetworks (N21)", "blue", "-", "P"),
+}
+
+
+def of(name, key, what):
+    """Values of one way over the pairs of one architecture."""
+    return np.array([c[key][what] for c in cells if c["name"] == name])
+
+
+def table(name):
+    """Mean over the pairs; the bound is the largest."""
+    print(f"{name:21}{'highest loss':>16}{'bound':>9}{'length':>9}{'cost':>9}")
+    for key, (label, *_) in LINES.items():
+        high, upper = of(name, key, "highest"), of(name, key, "upper")
+        bound = "none"
+        if upper[0] is not None:
+            exact = np.array_equal(upper, high)
+            bound = "exact" if exact else f"{max(upper):.3f}"
+        length, cost = (of(name, key, w).mean() for w in ("length", "cost"))
+        shown = f"{high.mean():.3f}"
+        if len(high) > 1:
+            shown += f" ± {high.std(ddof=1):.3f}"
+        print(
+            f"  {label:19}{shown:>16}{bound:>9}{length:9.2f}"
+            + (f"{cost:9.2f}" if cost >= 0.005 or cost == 0 else "   < 0.01")
+        )
+
+
+def draw_ways():
+    """Training loss along every way of the first pair."""
+    axes = figures.axes(2, sharey=True, size=(7.2, 4.0))
+    for ax, name in zip(axes, nets):
+        (cell,) = (c for c in cells if (c["name"], c["number"]) == (name, 0))
+        for key, (label, colour, style, _) in LINES.items():
+            ax.plot(
+                cell[key]["t"],
+                cell[key]["loss"],
+                ls=style,
+                lw=1.6,
+                color=figures.COLOURS[colour],
+                label=label,
+            )
+        ax.set(yscale="log", xlabel="t along the path", title=name)
+    axes[0].set_ylabel("training loss")
+    handles, labels = axes[0].get_legend_handles_labels()
+    axes[0].figure.legend(handles, labels, loc="outside upper center", ncols=3)
+
+
+def draw_prices():
+    """Highest loss against the cost of finding the path."""
+    axes = figures.axes(2, sharey=True, size=(7.2, 3.9))
+    for ax, name in zip(axes, nets):
+        for key, (label, colour, _, marker) in LINES.items():
+            ax.plot(
+                of(name, key, "cost"),
+                of(name, key, "highest"),
+                marker,
+                ms=7,
+                ls="",
+                color=figures.COLOURS[colour],
+                label=label,
+            )
+        ax.set_xscale("symlog", linthresh=1e-3)
+        ax.set(yscale="log", title=name, xlim=(-2e-4, 30))
+        ax.set_xticks([0, 1e-2, 1, 10], ["0", "0.01", "1", "10"])
+        ax.set_xlabel("cost, in trainings of one end")
+    axes[0].set_ylabel("highest training loss")
+    handles, labels = axes[0].get_legend_handles_labels()
+    axes[0].figure.legend(handles, labels, loc="outside upper center", ncols=3)
+
+
+# %% [markdown]
+# Below, the highest loss found; *bound*, the upper bound on the continuum
+# (*exact*: the highest loss found is the supremum; *none*: sampled only); the
+# length relative to the straight line's; and the cost in trainings of one
+# end.
+
+# %%
+for name in nets:
+    table(name)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Training loss along six paths, deep network on the left and wide network on the right. Left: straight line, matched line and dropout path rise to a loss of two and more, the Bézier curve and the subnetworks' path stay near a tenth or below, the chain between. Right: only the straight line rises; all others stay low."}, "figure": {"name": "fig-fu-ways", "caption": "Digits, the first pair of each architecture: training loss along every path. On the deep, narrow networks only the Bézier curve and the subnetworks' path stay low; on the wide ones, trained with dropout, everything but the plain straight line is."}}
+draw_ways()
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Highest loss on the path against the cost of finding it, for the deep and the wide networks: the lines are free or nearly so, dropout costs a fraction of a training, subnetworks and curves about one."}, "figure": {"name": "fig-fu-prices", "caption": "Highest training loss on each path against what it cost to find, in trainings of one end. On the wide networks the cheap ways are as good as the dear ones; on the deep ones no cheap one works."}}
+draw_prices()
+
+# %% [markdown]
+# What we read from this one pair of each kind ({numref}`fig-fu-ways`,
+# {numref}`fig-fu-prices`):
+#
+# - **Deep and narrow.** On the straight line the loss is that of a guess,
+#   $\log 10 \approx 2.3$, and matching the units hardly helps. The dropout
+#   path is higher still: its networks guess with confidence. (A factor fitted
+#   to each would bring them back to a guess, {ref}`subnetworks-experiments`;
+#   here they have the definition's, width over number kept.) The Bézier curve has the lowest maximum, but only on its 101 points. The
+#   subnetworks' path is a few times higher, and its maximum is proved. The
+#   chain, as long in training, keeps a bump near either end. The bounds for
+#   lines and chain are loose here: through seven layers the intervals' bounds
+#   multiply, and 40 intervals do not close the gap.
+# - **Wide, trained with dropout.** Now every way but the plain line is low.
+#   Matching costs next to nothing and takes most of the barrier away, and
+#   with three layers the bounds close: line, matched line and chain are low
+#   on the continuum, not only where we looked.
+# - **Length.** The learned curves are hardly longer than the straight line,
+#   the constructed paths many times: each segment rewrites half a network.
+#   They are built for a proof, not for a short walk.
+# - **Price.** Dropout asks for forward passes alone. Subnetworks and curves
+#   cost about as much as training one end again; a curve is found for one
+#   pair, while subnetworks belong to one end and serve with any other.
+#
+# ## Heavy balls
+#
+# Among the citing works is a *Mean-field analysis for heavy ball methods:
+# Dropout-stability, connectivity, and global convergence* {cite}`wu2022`. We
+# know its title only, and ask the question that it suggests: does the finding
+# of {ref}`meanfield-dropout` survive momentum?
+#
+# With neuron $i$'s parameters $\theta_i$ and the two-layer network of
+# {eq}`eq-md-net`, the heavy ball is
+#
+# $$
+# \theta_i^{k+1} = \theta_i^k - (1 - \beta)\,\alpha N\, \nabla_{\theta_i}
+# \ell\big(y_k, \hat y_N(x_k, \theta^k)\big)
+# + \beta\,\big(\theta_i^k - \theta_i^{k-1}\big).
+# $$ (eq-fu-ball)
+#
+# The factor $1 - \beta$ is our choice: a constant gradient moves $\theta$ by
+# $\alpha$ times it per step for every $\beta$, and $\beta = 0$ is the SGD of
+# {eq}`eq-md-sgd`. The step of `kernels.meanfield` does the first part of
+# {eq}`eq-fu-ball`, a line adds the second. Both methods start from the same
+# weights and see the same minibatches.
+
+# %%
+from kernels import meanfield
+
+
+@functools.cache
+def digits():
+    """Training and test set with a constant feature."""
+    return data.load("digits", constant=True).to(dtype=torch.float64)
+
+
+def heavy_ball(theta, beta, *, generator, steps=200, step_size=0.5):
+    """SGD with momentum on all trials, in place; minibatches of 100."""
+    train = digits().train
+    step = meanfield.Step(theta, batch=100, step_size=(1 - beta) * step_size)
+    before = [w.clone() for w in theta]
+    for _ in range(steps):
+        u = torch.rand(len(theta[0]), len(train.x), generator=generator)
+        rows = u.topk(100).indices  # (trials, batch)
+        now = [w.clone() for w in theta]
+        step(train.x[rows], train.y[rows])
+        for w, here, there in zip(theta, now, before):
+            w.add_(here - there, alpha=beta)
+        before = now
+
+
+# %% [markdown]
+# At the end we measure what both theorems of {cite}`shevchenko2020` are
+# about, on the test set: the change in loss when half of the neurons are
+# kept, and by how much the path between two solutions, five segments over
+# halves, rises above the higher end: exact, as in
+# {ref}`meanfield-connectivity`.
+
+
+# %%
+def momentum(*, width, beta, trials):
+    """Dropout stability and connectivity of networks of one width."""
+    x, y = digits().test.x, digits().test.y
+    g = device.generator(0, "further", "momentum", width)
+    sizes = x.shape[1], width, 10
+    theta = meanfield.init(sizes, trials=trials, generator=g, dtype=x.dtype)
+    masks = meanfield.masks(width, keep=width // 2, count=11, generator=g)
+    heavy_ball(theta, beta, generator=g)
+    whole = meanfield.evaluate(theta, x, y)
+    half = meanfield.evaluate(theta, x, y, masks=masks)
+    first, second = torch.arange(width).chunk(2)
+    rises = []
+    for r in range(0, trials - 1, 2):
+        (net, a), (_, b) = (meanfield.as_network(theta, k) for k in (r, r + 1))
+        path = paths.two_layer(
+            net, a, b, kept_a=[first], kept_b=[second], style="short"
+        )
+        top = certificates.certify(net, path, x, y)
+        rises.append(top.attained - whole.loss[r : r + 2].max().item())
+    return {
+        "width": width,
+        "beta": beta,
+        "loss": whole.loss.tolist(),
+        "change": (half.loss - whole.loss[:, None]).abs().mean(1).tolist(),
+        "rise": rises,
+    }
+
+
+# %%
+balls = sweep.run(
+    momentum,
+    [
+        dict(width=n, beta=beta, trials=heavy["trials"])
+        for beta in (0.0, 0.9)
+        for n in heavy["widths"]
+    ],
+    store=run.store,
+)
+run.finish({"cells": cells, "balls": balls})
+
+# %% tags=["remove-cell"]
+from book.tools import fits
+
+
+def against_width(beta, what):
+    """(widths, values (widths, trials)) of one method."""
+    mine = [c for c in balls if c["beta"] == beta]
+    n = np.array([c["width"] for c in mine])
+    return n, np.array([c[what] for c in mine])
+
+
+def draw_balls():
+    """Change under dropout and rise of the path, against N."""
+    axes = figures.axes(2)
+    names = {"change": "change in test loss, half kept"}
+    names["rise"] = "rise of the path"
+    for ax, (what, label) in zip(axes, names.items()):
+        for j, (beta, who) in enumerate(
+            ((0.0, "plain SGD"), (0.9, "heavy ball, β = 0.9"))
+        ):
+            n, v = against_width(beta, what)
+            ax.errorbar(
+                n * (1 + 0.04 * j),
+                v.mean(1),
+                v.std(1, ddof=1),
+                fmt=figures.MARKERS[j],
+                color=figures.CYCLE[j],
+                label=who,
+            )
+            fit = fits.loglog(n, v)
+            ax.plot(n, fit(n), figures.STYLES[j], color=figures.CYCLE[j], lw=1)
+        ax.set(xscale="log", yscale="log", xlabel="neurons N", ylabel=label)
+        figures.log_ticks(ax, n)
+    axes[0].legend()
+
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels against the number of neurons on logarithmic axes: the change in test loss with half of the neurons kept, and the rise of the path. Both fall as straight lines for plain SGD and for heavy ball, nearly parallel, the heavy ball's above."}, "figure": {"name": "fig-fu-balls", "caption": "Digits, two layers: change in test loss when half of the neurons are kept (left) and rise of the certified path above its higher end (right), mean and standard deviation over four networks and two pairs, with fitted power laws. Heavy ball is dropout stable and connected like plain SGD: the slopes agree, the constant is larger."}}
+draw_balls()
+
+# %%
+(n, plain), (_, ball) = (against_width(b, "change") for b in (0.0, 0.9))
+for who, v in (("plain SGD", plain), ("heavy ball", ball)):
+    print(f"{who:10}: slope of the change {fits.loglog(n, v)}")
+ratio = ball.mean(1) / plain.mean(1)
+print(f"heavy ball over plain: {ratio.min():.2f} to {ratio.max():.2f}")
+
+# %% [markdown]
+# {numref}`fig-fu-balls` answers for this data: with heavy ball both
+# quantities fall with $N$ as they do without, nearly in parallel; at the same
+# $N$ they are somewhat larger. Momentum changes the constant, not the rate.
+#
+# ## What this does not show
+#
+# - **One small data set, few networks.** Five ways on one pair of each
+#   architecture is an illustration, not a ranking.
+# - **Settings.** Each way has settings that we did not tune in earnest. A
+#   curve trained longer is lower, subnetworks trained longer are too.
+# - **The ends differ.** The wide networks are trained with dropout, the deep
+#   ones without: each is the case that one of the theorems is for.
+# - **Costs** count products in forward and backward passes and in the
+#   matching. What is left out is of lower order: mixing three parameters at
+#   every step of a curve, the assignments, building and certifying the path.
+# - **Matching** reaches a permutation of $\theta^B$. Who wants to arrive at
+#   $\theta^B$ itself has that way still to go.
+#
+# ## Exercises
+#
+# 1. Train the wide networks without dropout (`DROPOUT`). Which two paths
+#    suffer?
+# 2. Train the curve from $\theta^A$ to the *matched* end. How many steps does
+#    it now need?
+# 3. In `dropped`, set `rescale="brent"`: a factor found for every network.
+#    The wide path is lower, and its length explodes. Why?
+# 4. Set `beta` to 0.99. Do the parallel lines stay parallel?
+#
+# ## Provenance
+
+# %% tags=["remove-input"]
+run.footer()
