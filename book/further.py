@@ -184,9 +184,9 @@ run = chapter.start("further", profile)
 #
 # ## The experiment
 #
-# Two architectures on the 8 × 8 digits: a deep, narrow one, on which dropout
-# is known to fail ({ref}`subnetworks-experiments`), and a wide one that is
-# trained with dropout. Losses are training losses.
+# Two architectures on the 8 × 8 digits: a deep, narrow one, the kind on which
+# {cite}`nguyen2021` find that dropout fails, and a wide one that is trained
+# with dropout. Losses are training losses.
 
 # %%
 scale = run.scale(
@@ -543,15 +543,15 @@ draw_prices()
 # - **Deep and narrow.** On the straight line the loss is that of a guess,
 #   $\log 10 \approx 2.3$, and matching the units hardly helps. The dropout
 #   path is higher still: its networks guess with confidence. (A factor fitted
-#   to each would bring them back to a guess, {ref}`subnetworks-experiments`;
-#   here they have the definition's, width over number kept.) The Bézier curve has the lowest maximum, but only on its 101 points. The
+#   to each, as {cite}`nguyen2021` have it, would bring them back to a guess;
+#   here it is the width over the number kept.) The Bézier curve has the lowest maximum, but only on its 101 points. The
 #   subnetworks' path is a few times higher, and its maximum is proved. The
 #   chain, as long in training, keeps a bump near either end. The bounds for
 #   lines and chain are loose here: through seven layers the intervals' bounds
 #   multiply, and 40 intervals do not close the gap.
 # - **Wide, trained with dropout.** Now every way but the plain line is low.
-#   Matching costs next to nothing and takes most of the barrier away, and
-#   with three layers the bounds close: line, matched line and chain are low
+#   Matching {eq}`eq-fu-match` costs next to nothing and takes most of the
+#   barrier away, and with three layers the bounds close: line, matched line and chain are low
 #   on the continuum, not only where we looked.
 # - **Length.** The learned curves are hardly longer than the straight line,
 #   the constructed paths many times: each segment rewrites half a network.
