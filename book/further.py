@@ -38,8 +38,8 @@ run = chapter.start("further", profile)
 # ### Symmetry and the straight line
 #
 # - *Understanding Mode Connectivity via Parameter Space Symmetry*
-#   {cite}`zhao2025` announces symmetries of the parameters as the reason for
-#   connectivity. Permutations, and the free moves through dead units on our
+#   {cite}`zhao2025` announces an account of connectivity by symmetries of the
+#   parameters. Permutations, and the free moves through dead units on our
 #   paths, are such symmetries.
 # - *Proving Linear Mode Connectivity of Neural Networks via Optimal
 #   Transport* {cite}`ferbach2023` announces proofs for the straight line. Our
@@ -49,7 +49,7 @@ run = chapter.start("further", profile)
 #   landscape in which a straight line is low. Where ours is not low is the
 #   subject of {ref}`dropout-straight`.
 # - *Exploring Neural Network Landscapes: Star-Shaped and Geodesic
-#   Connectivity* {cite}`lin2024` names two stronger forms of connectivity.
+#   Connectivity* {cite}`lin2024` names two forms of connectivity.
 #   Geodesics ask for short paths; the table below compares lengths.
 # - *Deep networks on toroids: removing symmetries reveals the structure of
 #   flat regions in the landscape geometry* {cite}`pittorino2022` removes
@@ -105,8 +105,8 @@ run = chapter.start("further", profile)
 # - *Fundamental limits of overparametrized shallow neural networks for
 #   supervised learning* {cite}`camilli2023` and *Information-theoretic
 #   reduction of deep neural networks to linear models in the overparametrized
-#   proportional regime* {cite}`camilli2025` name limits of wide networks that
-#   are not the mean field's. They mark where this book's regime ends.
+#   proportional regime* {cite}`camilli2025` are about wide networks too. The
+#   second names its regime, the proportional one; ours is the mean field's.
 #
 # ### Redundancy, pruning, fusion
 #
@@ -571,9 +571,11 @@ draw_prices()
 # {eq}`eq-md-net`, the heavy ball is
 #
 # $$
-# \theta_i^{k+1} = \theta_i^k - (1 - \beta)\,\alpha N\, \nabla_{\theta_i}
-# \ell\big(y_k, \hat y_N(x_k, \theta^k)\big)
-# + \beta\,\big(\theta_i^k - \theta_i^{k-1}\big).
+# \begin{aligned}
+# \theta_i^{k+1} = \theta_i^k &- (1 - \beta)\,\alpha N\, \nabla_{\theta_i}
+# \ell\big(y_k, \hat y_N(x_k, \theta^k)\big) \\
+# &+ \beta\,\big(\theta_i^k - \theta_i^{k-1}\big).
+# \end{aligned}
 # $$ (eq-fu-ball)
 #
 # The factor $1 - \beta$ is our choice: a constant gradient moves $\theta$ by
