@@ -8,8 +8,8 @@
 # layer, fits the data, and those subnetworks are the knots of a path that is
 # certified low.
 #
-# **Reproduces** {cite}`nguyen2021`: Section 6 with Figure 1, Appendix A with
-# Figures 3 and 4, Table 1. **Needs** {ref}`subnetworks-theorem`.
+# **Reproduces** {cite}`nguyen2021`: Experiments A and B (Section 6) with
+# Figure 1, Appendix A with Figures 3 and 4, Table 1. **Needs** {ref}`subnetworks-theorem`.
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs MNIST and the paper's ten layers of 245
@@ -418,6 +418,37 @@ def draw_paths(joined):
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels along three paths between the same two networks. The straight line rises to a loss of several units; the dropout path rises to nearly two and 70 per cent test error; the subnetworks' path stays below 0.03 in loss and a few per cent in test error."}, "figure": {"name": "fig-se-paths", "caption": "Digits: three paths between the same two networks. The subnetworks' path is low in between, the dropout path and the straight line are not."}}
 draw_paths(joined)
+
+# %% [markdown]
+# {numref}`fig-se-explore` is the same picture to drag along: at one place,
+# where is each of the three paths?
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-se-explore", "caption": "Digits: the three paths between the same two networks, to drag along; training loss and test error at the same t on each, and the certified suprema of the two paths that have one. Between computed points, values lie on the lines drawn."}}
+from book.tools import explorer
+
+order = ("subnetworks", "dropout", "straight")
+every = np.concatenate([joined[name]["t"] for name in order])
+t = np.unique(every.round(6))  # all places computed on any of the three
+at_t = {
+    what: {
+        LINES[name][0]: np.interp(t, joined[name]["t"], joined[name][what])
+        for name in order
+    }
+    for what in ("loss", "error")
+}
+limits = {f"certified: {name}": joined[name]["highest"] for name in order[:2]}
+wrong = {name: 100 * v for name, v in at_t["error"].items()}
+walked = explorer.Explorer(
+    "Three paths between two networks",
+    t,
+    [f"t = {x:.3f}" for x in t],
+    [
+        explorer.Curves("training loss", at_t["loss"], limits, log=True),
+        explorer.Curves("test error", wrong, unit="%"),
+    ],
+    ticks={x: f"{x:g}" for x in (0, 0.25, 0.5, 0.75, 1)},
+)
+chapter.show(walked)
 
 # %% [markdown]
 # The path has its bumps where an end's $\xi_l$ takes over, and is flat where
