@@ -277,9 +277,9 @@ run.measure("k19-theorem4-teacher", live["teacher"])
 # \Big( \sum_{u=1}^{h-1} \phi(\langle a_u, x_i\rangle) - y_i \Big)^2
 # $$ (eq-dc-pass)
 #
-# is a loss that every path reaches. A *search* for it (thousands of starts,
-# each a least-squares descent) yields an upper bound on $P_h$ and proves
-# nothing. A proof needs a bound from *below*, and one can be had: whether unit
+# is a loss that every path reaches. A *search* for {eq}`eq-dc-pass` (thousands
+# of starts, each a least-squares descent) yields an upper bound on $P_h$ and
+# proves nothing. A proof needs a bound from *below*, and one can be had: whether unit
 # $u$ is on for sample $i$ is a yes or no, everything else inside the squares
 # is linear, and the square of a residual $r$ lies above its tangents,
 #
@@ -287,7 +287,7 @@ run.measure("k19-theorem4-teacher", live["teacher"])
 # r^2 \ge 2cr - c^2 \qquad \text{for every } c.
 # $$ (eq-dc-tangent)
 #
-# With a grid of tangents that is a mixed-integer linear program, which branch
+# With a grid of tangents {eq}`eq-dc-tangent` that is a mixed-integer linear program, which branch
 # and bound solves to the end. (Step 1 above is what bounds the weights, so
 # that the search space is finite.) `pass_bound` sets it up; its minimiser is
 # then a new start for the search.
@@ -547,7 +547,8 @@ _ = axes[1].legend(fontsize=8)
 # $$ (eq-dc-bias)
 #
 # (On samples of label 1, $b(f_1 - f_2) - b = 0$. After row $l$ it is at most
-# 0, and after row $m$ it is $-b$, which outweighs $c$.) So for $h \ge 3$ *two* biased units of positive weight
+# 0, and after row $m$ it is $-b$, which outweighs $c$.) So by
+# {eq}`eq-dc-bias` for $h \ge 3$ *two* biased units of positive weight
 # fit the data, and Lemma 6 fails. The search agrees, and finds that $h = 2$
 # is the exception: one biased unit cannot be enough.
 

@@ -58,7 +58,7 @@ run = chapter.start("dropout/narrow_bridge", profile)
 # $$ (eq-nb-bound)
 # ```
 #
-# The $\tfrac32$ makes room. Beside what $\theta^A_1$ keeps of layer $i$,
+# The $\tfrac32$ makes room for {eq}`eq-nb-bound`. Beside what $\theta^A_1$ keeps of layer $i$,
 # $h^*_i$ units must be free, and Lemma 5 promises $\tfrac23 p\, h_i$ dropped
 # ones. The smaller $\theta^*$, the smaller may $p$ be, and with it the rise
 # $\sqrt p\, \epsilon$.

@@ -40,8 +40,8 @@ run = chapter.start("dropout/noise_stability", profile)
 # x^1 = A_1 x, \qquad x^i = A_i\, \phi(x^{i-1}), \qquad f_\theta(x) = x^d.
 # $$ (eq-ns-net)
 #
-# $M^{i,j}$ is the map that carries $x^i$ to $x^j$, and $J^{i,j}$ its Jacobian
-# at $x^i$: the product of the weights between with the units that are off at
+# In {eq}`eq-ns-net`, $M^{i,j}$ is the map that carries $x^i$ to $x^j$, and
+# $J^{i,j}$ its Jacobian at $x^i$: the product of the weights between with the units that are off at
 # $x$ cut out. Without biases $M^{i,j}(x^i) = J^{i,j} x^i$. Norms of vectors
 # are Euclidean, $\|J\|$ is the spectral norm and $\|A\|_F$ the Frobenius
 # norm.
@@ -64,8 +64,9 @@ run = chapter.start("dropout/noise_stability", profile)
 # $$ (eq-ns-contraction)
 # ```
 #
-# Large cushions say that the weights carry this signal well, compared with
-# how they could carry noise. *Algorithm 1* makes the noise: with probability
+# Large cushions {eq}`eq-ns-cushions` say that the weights carry this signal
+# well, compared with how they could carry noise, and
+# {eq}`eq-ns-contraction` that no ReLU swallows it. *Algorithm 1* makes the noise: with probability
 # $p$ it sets a column of $A_i$ to zero, a unit of layer $i - 1$ dropped, and
 # else multiplies it by $1/(1 - p)$. Write $\hat A_i$ for the result and
 # $\theta_1 = (A_1, \hat A_2, \dots, \hat A_d)$.

@@ -643,7 +643,8 @@ draw_path(cells, 1600)
 # $$ (eq-mc-balance)
 #
 # so that $q_i = \lVert a_i \rVert^2 - \lVert w_i \rVert^2$ is conserved,
-# whatever the data. A step of SGD changes it by exactly
+# whatever the data. {eq}`eq-mc-balance` is for infinitely small steps; a step
+# of SGD changes $q_i$ by exactly
 # $\alpha^2 N^2 (\lVert \nabla_{a_i} \ell \rVert^2 -
 # \lVert \nabla_{w_i} \ell \rVert^2)$, over a fixed time in all by something
 # of order $\alpha$. At the start $q_i$ is near $10 \cdot 3^2 - 1 = 89$ in

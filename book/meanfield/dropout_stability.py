@@ -334,8 +334,8 @@ for share in (0, 0.05, 0.65, 1):
 # \qquad M = |A|.
 # $$ (eq-md-delta)
 #
-# If $A$ is drawn uniformly among the subsets of size $M$, then $\delta$ has
-# mean zero, and sampling without replacement gives its covariance,
+# If $A$ is drawn uniformly among the subsets of size $M$, then
+# {eq}`eq-md-delta` has mean zero, and sampling without replacement gives its covariance,
 # $\big(\tfrac1M - \tfrac1N\big)\,\mathrm{Cov}_i(v_i)$, where the covariance
 # over the neurons has the divisor $N - 1$. Expand the loss to second order:
 #
@@ -348,7 +348,7 @@ for share in (0, 0.05, 0.65, 1):
 #
 # with $\nabla\ell$ and $H$ the gradient and Hessian of the loss in the output.
 #
-# **The quadratic term** has the mean
+# **The quadratic term** of {eq}`eq-md-expand` has the mean
 # $\tfrac12 \big(\tfrac1M - \tfrac1N\big)\, \mathbb{E}_x \operatorname{tr}
 # (H\, \mathrm{Cov}_i v_i)$: of order $1/N$ when $M = N/2$. For the square
 # loss $H = 2I$, nothing is left out, and the mean over $A$ is *exact*:

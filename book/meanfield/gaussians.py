@@ -75,7 +75,7 @@ run = chapter.start("meanfield/gaussians", profile)
 # \Delta = \tfrac12.
 # $$ (eq-mg-data)
 #
-# Both classes have mean zero: no linear function of $x$ tells them apart, and
+# Both classes of {eq}`eq-mg-data` have mean zero: no linear function of $x$ tells them apart, and
 # only the length $|x|$ does. With a constant feature for the bias, $D = d+1$.
 #
 # The labels are bounded, $\sigma(\langle x, w\rangle)$ has a sub-Gaussian
@@ -381,7 +381,7 @@ for f in activations:
 # \end{aligned}
 # $$ (eq-mg-terms)
 #
-# with no remainder. Average over the sets $A$ of one size: the linear term
+# with no remainder. Average {eq}`eq-mg-terms` over the sets $A$ of one size: the linear term
 # averages to zero and the quadratic one, sampling without replacement, to
 #
 # $$

@@ -118,8 +118,8 @@ for name, sigmas in readings.items():
 # \ell\big(y_k, \hat y_N(x_k, \theta^k)\big), \qquad \ell = 2, \dots, L.
 # $$ (eq-mm-sgd)
 #
-# In the theorem the first and the last layer stay as they were drawn, as
-# random features; in the paper's experiments they are trained, with the
+# In the theorem {eq}`eq-mm-sgd` is all that is trained, and the first and the
+# last layer stay as they were drawn, as random features; in the paper's experiments they are trained, with the
 # factor $N$. Time is $t = k\alpha$, and $T$ its end.
 #
 # Dropout keeps the neurons $A_\ell \subseteq \{1, \dots, N\}$ of each hidden
@@ -162,7 +162,8 @@ for name, sigmas in readings.items():
 #
 # Two things changed against {prf:ref}`thm-md-a`: the dimension stands in the
 # first term, so that $A_{\min}$ must exceed $d$; and the rate in
-# $A_{\min}$ is still $-1/2$, still an upper bound.
+# $A_{\min}$ is still $-1/2$, still an upper bound. On the path,
+# {eq}`eq-mm-connect`, the same rate holds in $N$.
 #
 # ## The experiment
 #

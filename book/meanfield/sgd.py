@@ -45,7 +45,7 @@ run = chapter.start("meanfield/sgd", profile)
 # L_N(\theta) = \mathbb{E}\big\{ (y - \hat y_N(x, \theta))^2 \big\},
 # $$ (eq-sg-risk)
 #
-# and one-pass SGD uses each example once, with step size $\alpha$, and with
+# and one-pass SGD on {eq}`eq-sg-risk` uses each example once, with step size $\alpha$, and with
 # the gradient *multiplied by* $N$:
 #
 # $$

@@ -507,7 +507,8 @@ _ = ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 # $$ (eq-sm-separable)
 # ```
 #
-# The proof gives $\xi_l$ one unit for each class, in every layer. With
+# For {eq}`eq-sm-separable` the proof gives $\xi_l$ one unit for each class, in
+# every layer. With
 # hyperplanes $\langle w_k, f \rangle + c_k$ and a $\gamma$ between $\alpha$
 # and $\beta$, unit $k$ maps its class above $\gamma$ and all others below:
 #
@@ -516,7 +517,8 @@ _ = ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 # \text{for class } k, \\ (\alpha, \gamma) & \text{else}. \end{cases}
 # $$ (eq-sm-interval)
 #
-# After $\sigma$ the classes are separated by a threshold on a unit each; the
+# After {eq}`eq-sm-interval` and $\sigma$ a threshold on a unit separates each
+# class; the
 # next layers keep that, and the output layer multiplies it by a large number.
 # For the ReLU we take $\alpha, \gamma, \beta = 0, 1, 2$.
 #
@@ -613,7 +615,7 @@ _ = ax.legend(loc="upper left", bbox_to_anchor=(1, 1), markerscale=3)
 # One feature, with values 1 and 2 on two samples of different classes: the
 # threshold $\tfrac32$ separates them. Without a bias the scores are
 # $f\,(u_0, u_1)$, their difference is $f\,s$ with one sign for both samples,
-# and the smallest loss is
+# and the smallest loss is {eq}`eq-sm-bias`,
 #
 # $$
 # \min_s \tfrac12 \big[ \log(1 + e^{-s}) + \log(1 + e^{2s}) \big] > 0.

@@ -48,12 +48,14 @@ run = chapter.start("subnetworks/theorem", profile)
 # \end{aligned}
 # $$ (eq-st-xi)
 #
-# Its weights are free. How well can it do? For parameters $\theta$,
+# The weights of {eq}`eq-st-xi` are free. How well can it do? For parameters $\theta$,
 #
 # $$
 # Q_l(\theta) = \inf_{\xi_l} \mathbb E\, \Psi\big(h_L(\xi_l,
 # f_{l, \mathcal I_l}(\theta, x)), y\big).
 # $$ (eq-st-q)
+#
+# This least loss, {eq}`eq-st-q`, is all that the theorem asks about.
 #
 # ```{prf:theorem} N21, Theorem 4.1, in our words
 # :label: thm-st-main
@@ -315,7 +317,7 @@ blocks.draw(net, down, kept_a, moves="abbabbcb", name="W")
 # $$ (eq-st-count)
 #
 # If the two ends keep different units, one more swap makes them agree, at
-# most three segments. Ours (`style="short"`) skips all tidying: each $\xi_l$
+# most three segments more than {eq}`eq-st-count`. Ours (`style="short"`) skips all tidying: each $\xi_l$
 # is written into whatever is dead, and the output moves over. That takes
 # $4L - 1$ segments, or up to two more for different subsets.
 
@@ -360,7 +362,7 @@ for name, way in (("paper", path), ("short", short)):
 # $$ (eq-st-sup)
 #
 # where $\Phi(\xi^i_l)$ is the loss of the subnetwork on its end's features.
-# One $\xi_0$ is enough: it reads the inputs, and has nothing to do with
+# In {eq}`eq-st-sup` one $\xi_0$ is enough: it reads the inputs, and has nothing to do with
 # $\theta_0$ or $\theta_1$. We compare with Theorem 1 of {cite}`kuditipudi2019` between the same
 # two networks, over the best of 100 dropout patterns each.
 

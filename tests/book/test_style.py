@@ -86,3 +86,12 @@ def test_displayed_equations_are_labelled():
                 assert all(labels), f"{name}: {cell.source[:60]!r}"
                 seen += [label[1] for label in labels]
         assert len(seen) == len(set(seen)), name
+
+
+def test_displayed_equations_are_referred_to():
+    from book.tools import site
+
+    texts = [site.source(name).read_text() for name in site.chapters()]
+    said = set(re.findall(r"\{eq\}`([^`]+)`", "".join(texts)))
+    known = set(re.findall(r"\$\$ \((eq-[\w-]+)\)", "".join(texts)))
+    assert known <= said, sorted(known - said)
