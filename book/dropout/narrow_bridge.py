@@ -233,7 +233,7 @@ def shade(ax, path):
             ax.axvspan(k, k + 1, color=colour, alpha=0.12, lw=0)
 
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Training loss along Theorem 3's path of 13 segments and our 9: up on the first segment, affine to the narrow network's loss, constant, affine to the other dropout network, down on the last; the certified bound is a dotted line just above, the straight line between the same networks rises far higher."}, "figure": {"name": "fig-nb-walk", "caption": "One pair of networks trained without dropout, digits, p = 1/4: training loss on 100 images along K19's 13 segments (left) and our 9. Orange: Lemma 3, all layers move; blue: affine, the output moves to the narrow network and away from it; white: constant. Dotted: the rigorous bound for the whole path; dashed: the straight line between the same networks."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Training loss along Theorem 3's path of 13 segments and our 9: up on the first segment, affine to the narrow network's loss, constant, affine to the other dropout network, down on the last; the certified bound is a dotted line just above, the straight line between the same networks rises far higher."}, "figure": {"name": "fig-nb-walk", "caption": "One pair of networks trained without dropout, digits, p = 1/4: training loss on 64 images along K19's 13 segments (left) and our 9. Orange: Lemma 3, all layers move; blue: affine, the output moves to the narrow network and away from it; white: constant. Dotted: the rigorous bound for the whole path; dashed: the straight line between the same networks."}}
 axes = figures.axes(2, sharey=True)
 direct = interpolation.profile(
     net, paths.straight(a, b), few, labels, points=41
@@ -482,7 +482,7 @@ def draw_figure2(f):
         ax.set_title(title)
 
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Six panels: loss falls and accuracy rises as more filters are kept; both are smooth and monotone along the line to a dropout network at p = 0.2; narrow networks of a few filters reach low loss."}, "figure": {"name": "fig-nb-two", "caption": "K19's Figure 2 on digits, networks of 16 filters, 5 trials. Left: the best of 20 dropout networks. Centre: the segments to one dropout network each, p = 0.2. Right: networks of a few filters. A point or a line a trial; strokes are means."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Six panels: loss falls and accuracy rises as more filters are kept; both are smooth and monotone along the line to a dropout network at p = 0.2; narrow networks of a few filters reach low loss."}, "figure": {"name": "fig-nb-two", "caption": "K19's Figure 2 on digits, networks of 12 filters, 5 trials. Left: the best of 20 dropout networks. Centre: the segments to one dropout network each, p = 0.2. Right: networks of a few filters. A point or a line a trial; strokes are means."}}
 draw_figure2(figure2)
 
 # %%
