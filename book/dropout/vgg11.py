@@ -411,7 +411,7 @@ draw_layers(stable[next(iter(cases))])
 # ReLU halves the norm. The extremes that {prf:ref}`def-ns-four` is made of are
 # another matter, as in {ref}`dropout-noise`: $\rho$ is far below 1 where
 # $3d = 33$ is asked for, the largest of $1/\mu_i$, $1/\mu_{i\to}$ and $c$ is
-# near a hundred, and $\epsilon$ close to a million. By layers
+# a hundred and more, and $\epsilon$ a million and more. By layers
 # ({numref}`fig-vg-layers`): the small interlayer cushions are those of the
 # first four layers, which have the longest way to the output, with dropout
 # and without. That much agrees with the paper's remark about the first few.
@@ -608,7 +608,7 @@ draw_walk(thin["walk"])
 # Even so the outline is the paper's. Dropout that is on costs the better
 # network eight points. The bulk of layer 6 is well behaved, the extremes are
 # not. And the straight line falls to guessing, 10 % as in the paper, and above
-# its loss, while Theorem 3's path stays within four points of accuracy of its
+# its loss, while Theorem 3's path stays within five points of accuracy of its
 # worse end, $\theta^B$, which is only half trained. The path is highest where
 # a dropout network is; the narrow network in the middle is as good as
 # $\theta^B$.
