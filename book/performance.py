@@ -3,10 +3,10 @@
 # # What it costs
 #
 # **In one sentence.** A path of the theorems is evaluated in a handful of
-# forward passes however many points are drawn of it, many dropout networks
-# cost little more than one, and an SGD step runs near the speed at which this
-# machine multiplies matrices; here are the counts, and the ratios as measured
-# in this run.
+# forward passes however many points are drawn of it, a dropout network among
+# many costs a fraction of what it costs alone, and an SGD step runs near the
+# speed at which this machine multiplies matrices; here are the counts, and the
+# ratios as measured in this run.
 #
 # Nothing here is a paper's claim. Every ratio compares two things measured
 # *in turns, in one run, on one thread*, in processor time, so that it means
