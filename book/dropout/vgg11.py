@@ -399,7 +399,7 @@ def log_ticks(ax, which, low, high):
     figures.log_ticks(ax, some, which)
 
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Four histograms over samples for layer 6 of the network trained with dropout on digits: layer cushion, interlayer cushion, activation contraction and interlayer smoothness, each a single hump well away from zero."}, "figure": {"name": "fig-vg-six", "caption": "K19's Figure 3, left, on digits: layer 6 of eleven, the share of samples (smoothness: of samples and draws) for each quantity."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Four histograms over samples for layer 6 of the network trained with dropout on digits: layer cushion, interlayer cushion, activation contraction and interlayer smoothness, all values well away from zero."}, "figure": {"name": "fig-vg-six", "caption": "K19's Figure 3, left, on digits: layer 6 of eleven, the share of samples (smoothness: of samples and draws) for each quantity."}}
 draw_six(stable[next(iter(cases))])
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels against the layer from 1 to 11, with and without dropout: cushions, contraction and smoothness."}, "figure": {"name": "fig-vg-layers", "caption": "D.3.1 to D.3.4 on digits, layer by layer: median and the middle 90 % of the samples."}}
@@ -407,11 +407,12 @@ draw_layers(stable[next(iter(cases))])
 
 # %% [markdown]
 # "Behave nicely" is fair for the bulk: in layer 6 of {numref}`fig-vg-six` the
-# layer cushion is near a fifth, the interlayer cushion above a third, and the
-# ReLU halves the norm. The extremes that {prf:ref}`def-ns-four` is made of are
-# another matter, as in {ref}`dropout-noise`: $\rho$ is far below 1 where
-# $3d = 33$ is asked for, the largest of $1/\mu_i$, $1/\mu_{i\to}$ and $c$ is
-# a hundred and more, and $\epsilon$ a million and more. By layers
+# layer cushion is near an eighth, the interlayer cushion near 0.4, and the
+# ReLU takes away less than half of the norm. The extremes that
+# {prf:ref}`def-ns-four` is made of are another matter, as in
+# {ref}`dropout-noise`: $\rho$ is below 1 where $3d = 33$ is asked for, the
+# largest of $1/\mu_i$, $1/\mu_{i\to}$ and $c$ is above 40, and $\epsilon$ a
+# hundred thousand and more. By layers
 # ({numref}`fig-vg-layers`): the small interlayer cushions are those of the
 # first four layers, which have the longest way to the output, with dropout
 # and without. That much agrees with the paper's remark about the first few.
