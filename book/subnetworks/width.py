@@ -270,7 +270,26 @@ run.measure("n21-width-narrow", above("B1", "train", 0, narrow))
 run.finish({"cells": cells})
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST, widths 200 to 2000: training loss and test error of the original and of networks with half of layers 1 and 2, or of layer 2, removed."}, "figure": {"name": "fig-sw-mnist", "caption": "MNIST, the counterpart of N21's Figure 2."}}
-draw_width(run.recorded["cells"])
+paper = run.recorded["cells"]
+draw_width(paper)
+
+# %%
+for who, layers in (("B1", "layers 1 and 2"), ("B2", "layer 2")):
+    n, rise = rises(paper, who)
+    error = {}
+    for name in (who, "O"):
+        rows = gather(paper, name, "test", 1)
+        error[name] = np.array([100 * rows[w].mean() for w in n])
+    for w, loss, points in zip(n, rise, error[who] - error["O"]):
+        print(f"{layers}, width {w}: loss {loss:+.3f}, error {points:+.2f}")
+
+# %% [markdown]
+# In layer 2 dropout stability holds from 1000 on, and nearly at 500. Through
+# both layers it does not hold at 1000 yet by the tolerances we had set; at
+# 2000 the loss is within them and the test error is close. The curves fall
+# as the paper says, and with the initialisation that its authors used; where
+# one calls it stable depends on how long one trains and on what one calls
+# small.
 
 # %% [markdown]
 # ## Verdict
