@@ -319,7 +319,7 @@ draw_layers(cells, ["1/3", "1/4"])
 # by {cite}`kuditipudi2019`, Theorem 1; both have $4L - 1$ segments in our
 # shortest form. On both the output is constant or affine in $t$ on every
 # segment, so the certified supremum is exact. Beside them the straight line,
-# for which the largest value at 101 points is a lower bound.
+# for which the largest value at 41 points is a lower bound.
 
 # %%
 from kernels import certificates, interpolation, paths
@@ -365,7 +365,7 @@ def connect(cells, **which):
     ends = [original(model=m, **which) for m in (0, 1)]
     (d, net, _), rows = ends[0], {}
     for name, path in routes(cells, ends, **which).items():
-        points = 101 if name == "straight" else 5
+        points = 41 if name == "straight" else 5
         train, test = (
             interpolation.profile(net, path, part.x, part.y, points=points)
             for part in (d.train, d.test)
