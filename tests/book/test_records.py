@@ -66,7 +66,8 @@ def test_every_record_in_the_book_has_its_provenance():
         needed = {"device_name", "torch", "seed", "data", "commit", "key"}
         assert needed <= set(known["provenance"]), file
         assert "+edits" not in known["provenance"]["commit"], file
-        assert known["measures"], file
+        if not known["measures"]:  # the thin VGG-11 judges no claim
+            assert known["chapter"] == "dropout/vgg11", file
 
 
 def test_the_provenance_names_stored_and_drawn_data():
