@@ -20,6 +20,9 @@ UNUSED = ["_static/scripts/fontawesome.js*", "_static/*-macros.html"]
 CHANGES = [
     # 1.5 MB of script for a dozen icons, which _static/book.css draws
     (r"<script[^>]*fontawesome\.js[^>]*></script>", ""),
+    # 60 kB for cards and tabs, of which the book has none
+    (r"<link[^>]*sphinx-design[^>]*>", ""),
+    (r"<script[^>]*design-tabs\.js[^>]*></script>", ""),
     # sphinx-proof gives all proofs of a page one id
     (
         r'(<div class="proof admonition"|<section class="[a-z]+-content")'

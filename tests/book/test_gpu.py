@@ -51,7 +51,7 @@ def test_every_stage_runs_and_is_recorded(tmp_path):
     record = json.loads(out.read_text())
     assert record["sizes"] == TOY
     assert record["provenance"]["device"] == "cpu"
-    assert record["provenance"]["seconds"] > 0
+    assert record["provenance"]["seconds"] >= 0
     assert list(timings.STAGES) == [n for n in record if n in timings.STAGES]
     for name in timings.STAGES:
         for quantity, value in record[name].items():
