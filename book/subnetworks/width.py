@@ -208,8 +208,9 @@ def draw_width(cells):
 # Layer 2, removed alone, is ahead by a factor of about four in width: what
 # its neurons read is intact, while a network without half of layer 1 passes
 # the damage on. And the initialisation matters as much as a doubling of the
-# width: of He's larger initial weights more is left after training that has
-# nothing to do with the data, and its parts only cancel among *all* neurons.
+# width: our guess, which no run
+# here tests, is that more is left of He's larger initial weights after
+# training that has nothing to do with the data.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Training loss and test error against the width from 16 to 512 on the digits. With half of both layers removed the loss falls from 1.6 to 0.1 and the error from 60 to 6 per cent; with half of layer 2 removed from 0.85 to 0 and from 32 to 2 per cent, near the original's. He's initialisation is worse than PyTorch's at every width from 64."}, "figure": {"name": "fig-sw-digits", "caption": "Digits: experiment (B) on networks with two hidden layers, mean and standard deviation over models. Wider networks lose less, and lose less still when only layer 2 is pruned."}}
 draw_width(cells)
@@ -287,9 +288,8 @@ for who, layers in (("B1", "layers 1 and 2"), ("B2", "layer 2")):
 # In layer 2 dropout stability holds from 1000 on, and nearly at 500. Through
 # both layers it does not hold at 1000 yet by the tolerances we had set; at
 # 2000 the loss is within them and the test error is close. The curves fall
-# as the paper says, and with the initialisation that its authors used; where
-# one calls it stable depends on how long one trains and on what one calls
-# small.
+# as the paper says, and with the initialisation that its authors used; from
+# which width on one calls a network stable depends on what one calls small.
 
 # %% [markdown]
 # ## Verdict
