@@ -174,16 +174,9 @@ def _pool(pool, h, pooled, box):
     if pool.kind != "max":
         return pool(lo), pool(hi)
     upper = torch.maximum(pool(h0 + hi) - top0, pool(h1 + hi) - top1)
-    # the chord of the maximum, brought back to the window's places
-    size = pool.size
-    rows, cols = (top0.shape[2] * size, top0.shape[3] * size)
-
-    def spread(top):
-        top = top.repeat_interleave(size, 2).repeat_interleave(size, 3)
-        return top[..., :rows, :cols]
-
-    crop = (..., slice(rows), slice(cols))
-    lower = torch.minimum(
-        (h0 + lo)[crop] - spread(top0), (h1 + lo)[crop] - spread(top1)
-    )
-    return pool(lower), upper
+    # the best over the window, each place less the chord of the maximum
+    below = [
+        pool.windows(h + lo) - top[..., None]
+        for h, top in ((h0, top0), (h1, top1))
+    ]
+    return torch.minimum(*below).amax(-1), upper

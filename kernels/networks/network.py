@@ -27,12 +27,16 @@ def columns(weight: Tensor, units: int) -> Tensor:
 class Pool:
     """Pooling after a convolution's ReLU.
 
-    ``"max"`` and ``"average"``: windows of ``size`` x ``size``, stride
-    ``size``; ``"adaptive"``: averages down (or up) to ``size`` x ``size``.
+    ``"max"`` and ``"average"``: windows of ``size`` x ``size``, ``stride``
+    apart (None: ``size``), on maps with ``padding`` around them, which is
+    never a maximum and counts as zeros in averages; ``"adaptive"``: averages
+    down (or up) to ``size`` x ``size``.
     """
 
     kind: str
     size: int
+    stride: int | None = None
+    padding: int = 0
 
     def __post_init__(self):
         if self.kind not in ("max", "average", "adaptive"):
@@ -42,18 +46,58 @@ class Pool:
             )
         if self.size < 1:
             raise ValueError(f"pool size is {self.size}; at least 1 will do")
+        if self.kind == "adaptive":
+            if self.stride is not None or self.padding:
+                raise ValueError(
+                    f"pool stride is {self.stride} and padding "
+                    f"{self.padding}; adaptive pooling has neither"
+                )
+            return
+        if self.stride is None:
+            object.__setattr__(self, "stride", self.size)
+        if self.stride < 1:
+            raise ValueError(
+                f"pool stride is {self.stride}; at least 1 will do"
+            )
+        if not 0 <= self.padding <= self.size // 2:
+            raise ValueError(
+                f"pool padding is {self.padding}; 0 to {self.size // 2}, half "
+                "the size, will do"
+            )
 
     def __call__(self, h: Tensor) -> Tensor:
+        if self.kind == "adaptive":
+            return functional.adaptive_avg_pool2d(h, self.size)
         if self.kind == "max":
-            return functional.max_pool2d(h, self.size)
-        if self.kind == "average":
-            return functional.avg_pool2d(h, self.size)
-        return functional.adaptive_avg_pool2d(h, self.size)
+            return functional.max_pool2d(
+                h, self.size, self.stride, self.padding
+            )
+        return functional.avg_pool2d(h, self.size, self.stride, self.padding)
+
+    def maxima(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Maxima and their places in the flattened maps, both (n, C, …)."""
+        return functional.max_pool2d(
+            h, self.size, self.stride, self.padding, return_indices=True
+        )
+
+    def windows(self, h: Tensor) -> Tensor:
+        """What each maximum is taken over: (n, C, rows, columns, size²).
+
+        Places in the padding hold -inf.
+        """
+        h = functional.pad(h, (self.padding,) * 4, value=-math.inf)
+        for side in (2, 3):
+            h = h.unfold(side, self.size, self.stride)
+        return h.flatten(-2)
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
         if self.kind == "adaptive":
             return self.size, self.size
-        return height // self.size, width // self.size
+        height, width = (
+            (side + 2 * self.padding - self.size) // self.stride + 1
+            for side in (height, width)
+        )
+        return height, width
 
 
 @dataclass(frozen=True)

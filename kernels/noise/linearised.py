@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from kernels.networks import Network, Parameters, columns
 from kernels.networks.check import one_of
@@ -93,7 +92,7 @@ def _winners(pools, z):
     h, winners = torch.relu(z), []
     for pool in pools:
         if pool.kind == "max":
-            h, index = functional.max_pool2d(h, pool.size, return_indices=True)
+            h, index = pool.maxima(h)
         else:
             h, index = pool(h), None
         winners.append(index)

@@ -28,9 +28,10 @@ def convolve(h, weight, padding, stride):
     return out
 
 
-def pool(h, kind, size):
-    if kind == "adaptive":
-        n, c, height, width = h.shape
+def pool(h, pool):
+    n, c, height, width = h.shape
+    if pool.kind == "adaptive":
+        size = pool.size
         out = np.empty((n, c, size, size))
         for i in range(size):
             for j in range(size):
@@ -38,10 +39,19 @@ def pool(h, kind, size):
                 left, right = j * width // size, -(-(j + 1) * width // size)
                 out[:, :, i, j] = h[:, :, top:bottom, left:right].mean((2, 3))
         return out
-    height, width = h.shape[2] // size, h.shape[3] // size
-    h = h[:, :, : height * size, : width * size]
-    h = h.reshape(*h.shape[:2], height, size, width, size)
-    return h.max((3, 5)) if kind == "max" else h.mean((3, 5))
+    around = ((0, 0), (0, 0), *[(pool.padding, pool.padding)] * 2)
+    empty = -np.inf if pool.kind == "max" else 0
+    h = np.pad(h, around, constant_values=empty)
+    rows, cols = (
+        range(0, side - pool.size + 1, pool.stride) for side in h.shape[2:]
+    )
+    out = np.empty((n, c, len(rows), len(cols)))
+    for a, i in enumerate(rows):
+        for b, j in enumerate(cols):
+            window = h[:, :, i : i + pool.size, j : j + pool.size]
+            best = pool.kind == "max"
+            out[:, :, a, b] = (window.max if best else window.mean)((2, 3))
+    return out
 
 
 def features(net, theta, x):
@@ -58,7 +68,7 @@ def features(net, theta, x):
         if i < len(theta):
             h = np.maximum(h, 0)
             for after in layer.pools:
-                h = pool(h, after.kind, after.size)
+                h = pool(h, after)
         seen.append(h)
     return seen
 

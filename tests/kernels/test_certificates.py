@@ -118,14 +118,26 @@ def test_outputs_stay_in_their_boxes(net, seed):
     assert_in_boxes(net, theta, other, cases.inputs(net, 4, seed), 101)
 
 
-@pytest.mark.parametrize("kind", ["max", "average", "adaptive"])
-def test_pooled_outputs_stay_in_their_boxes(kind):
+@pytest.mark.parametrize(
+    "pool",
+    [
+        ("max", 2),
+        ("max", 3, 1),
+        ("max", 3, 2, 1),
+        ("max", 2, 3),
+        ("average", 2),
+        ("average", 3, 1, 1),
+        ("adaptive", 2),
+    ],
+    ids=str,
+)
+def test_pooled_outputs_stay_in_their_boxes(pool):
     # from one constant map to another and back: the pooling does the work
     net = networks.Network(
         (1, 5, 5),
         (
             networks.Layer(2, True, 2, 0),
-            networks.Layer(1, True, 1, 0, pools=(networks.Pool(kind, 2),)),
+            networks.Layer(1, True, 1, 0, pools=(networks.Pool(*pool),)),
             networks.Layer(1, False),
         ),
     )

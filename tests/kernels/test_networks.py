@@ -47,10 +47,19 @@ CONVOLUTIONAL = [
             Layer(2, True),
         ),
     ),
+    Network(
+        (2, 9, 8),
+        (
+            Layer(3, True, 3, 1, pools=(Pool("max", 3, 2), Pool("max", 2, 1))),
+            Layer(3, True, 2, 2, pools=(Pool("average", 3, 2, 1),)),
+            Layer(4, False, 1, 0, pools=(Pool("max", 2, 3, 1),)),
+            Layer(2, True),
+        ),
+    ),
 ]
 
 
-@pytest.mark.parametrize("net", CONVOLUTIONAL, ids=range(5))
+@pytest.mark.parametrize("net", CONVOLUTIONAL, ids=range(6))
 def test_convolutional_forward_is_numpys(net):
     theta, x = drawn(net), inputs(net, 2)
     z = net.forward(theta, x)
@@ -299,6 +308,9 @@ def test_check_other_faults():
         (lambda: networks.vgg11(inputs=(3, 16, 16)), "layer 8.*nothing"),
         (lambda: Pool("min", 2), "'min'"),
         (lambda: Pool("max", 0), "size is 0"),
+        (lambda: Pool("max", 2, 0), "stride is 0"),
+        (lambda: Pool("average", 3, 1, 2), "padding is 2; 0 to 1"),
+        (lambda: Pool("adaptive", 3, 1), "stride is 1 and padding 0"),
         (lambda: networks.mlp([3, 2]).narrow([3, 2]), "2 entries"),
         (
             lambda: networks.mlp([3, 2]).init(

@@ -59,6 +59,14 @@ NETS = {
         (1, 6, 6),
         (Layer(3, False, 3, 1, 2), Layer(4, False, 3, 1), Layer(2, False)),
     ),
+    "overlapping pools": Network(
+        (1, 7, 7),
+        (
+            Layer(3, False, 3, 1, pools=(Pool("max", 3, 2, 1),)),
+            Layer(3, False, 2, 0, pools=(Pool("average", 2, 1),)),
+            Layer(2, False),
+        ),
+    ),
 }
 EVERY = pytest.mark.parametrize("name", NETS)
 
@@ -78,7 +86,7 @@ def linear(net, theta, i, h):
 def phi(net, i, z):
     h = np.maximum(z, 0)
     for pool in net.layers[i - 1].pools:
-        h = plain_pool(h, pool.kind, pool.size)
+        h = plain_pool(h, pool)
     return h
 
 
