@@ -272,7 +272,8 @@ def products(net):
 
 
 # %%
-from kernels import alignment, paths
+from kernels import paths
+from kernels.paths import alignment
 
 
 def matched(net, a, b):
@@ -289,7 +290,7 @@ def matched(net, a, b):
 
 
 # %%
-from kernels import curves
+from kernels.paths import curves
 
 
 def learned(net, a, b, kind, generator, *, bend, **_):

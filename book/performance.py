@@ -88,7 +88,8 @@ print(f"copies: {limit['bytes_per_second'] / 1e9:.0f} GB/s; one thread")
 # of them in part.
 
 # %%
-from kernels import interpolation, losses, paths
+from kernels import interpolation, paths
+from kernels.networks import losses
 
 
 def by_points(net, path, x, y, points):

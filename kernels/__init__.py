@@ -1,22 +1,45 @@
 """Numerical routines of The Connected Landscape.
 
-Every module imports with torch and numpy alone. The rooms:
+Every module imports with torch and numpy alone.  The rooms:
 
-``networks``       ReLU networks, fully connected and convolutional
-``paths``          the papers' path constructions, knot by knot
-``interpolation``  loss and error along a path
-``certificates``   suprema over the continuum, exact or bounded
-``dropout``        dropout networks and dropout stability
-``counterexample`` two global minima that are not connected
-``meanfield``      mean-field networks and their SGD
-``training``       SGD for networks, resumable
-``noise``          noise stability: cushions, contraction, smoothness
-``subnetworks``    networks trained on another's features
-``memorization``, ``separation``  networks built by hand to fit given data
-``alignment``      matching hidden units by permutation
-``curves``         learned curves between two networks
-``cuda``           CUDA C sources, and the Torch references beside them
-``data``, ``device``, ``sweep``  datasets, machines, grids of runs
-``progress``, ``sources``, ``runs``, ``checkpoint``, ``minibatches``,
-``losses``         what the others share
+``networks``        ReLU networks, their parameters, units and losses
+``paths``           the papers' path constructions, knot by knot; alignment of
+                    hidden units, learned curves
+``interpolation``   loss and error along a path
+``certificates``    suprema over the continuum, exact or bounded
+``dropout``         dropout networks and dropout stability
+``noise``           noise stability: cushions, contraction, smoothness
+``subnetworks``     networks trained on another's features
+``meanfield``       mean-field networks and their SGD
+``training``        SGD for networks, resumable
+``counterexample``  two global minima that are not connected
+``memorization``    networks built by hand to fit given data
+``data``            datasets
+``device``          devices, precision, random streams
+``sweep``           grids of independent cells
+``cuda``            CUDA C sources, and the Torch references beside them
+``runs``            what only runs things: loops, checkpoints, progress
+
+A room's doors are the names in its package's ``__all__`` (or its single
+module); what is behind them may change.
 """
+
+import importlib
+
+_MOVED = {
+    "alignment": "paths.alignment",
+    "checkpoint": "runs.checkpoint",
+    "curves": "paths.curves",
+    "losses": "networks.losses",
+    "minibatches": "training.minibatches",
+    "progress": "runs.progress",
+    "separation": "memorization.separation",
+    "sources": "runs.sources",
+}
+
+
+def __getattr__(name):
+    """Rooms that were modules of their own go on under their old names."""
+    if name in _MOVED:
+        return importlib.import_module(f"kernels.{_MOVED[name]}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kernels import losses
 from kernels.cuda import launch
 from kernels.cuda.segments import segment_losses
-from kernels.networks import Network
+from kernels.networks import Network, losses
 from kernels.paths import Path
-from kernels.progress import progress
+from kernels.runs.progress import progress
 
 _STORED = 1 << 26  # weights of all points held at once
 
@@ -72,7 +71,7 @@ def profile(
     x : (n, features) or (n, C, H, W), in the parameters' dtype and device.
     y : (n,) class indices; for ``loss="square"`` also real targets.
     points : on each segment, both knots included; at least 2.
-    loss : "cross_entropy" or "square", as in ``kernels.losses``.
+    loss : "cross_entropy" or "square", as in ``networks.losses``.
     batch : samples at once.
 
     Returns a :class:`Profile`.

@@ -293,7 +293,7 @@ run.measure("k19-theorem4-teacher", live["teacher"])
 # then a new start for the search.
 
 # %%
-from kernels.counterexample.search import fit
+from kernels.counterexample import fit
 
 
 def lowest(x, y, *, starts, tangents, generator):

@@ -396,7 +396,7 @@ _ = axes[1, 0].legend(loc="upper left", fontsize=8)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-dp-explore", "caption": "The paper's 22 segments between the two networks of this chapter, to drag along: training loss and error, with the straight line at the same t and the certified suprema, and the mean absolute weight of blocks of four by four units (of four inputs in A₁, of single classes in A₃); empty is zero. Shaded: affine segments. The output does not move on the others, whatever the weights do."}}
 from book.tools import explorer
-from kernels import alignment
+from kernels.paths import alignment
 
 t, words = explorer.walk(path.kinds, steps := 4)
 seen = interpolation.profile(net, path, x, y, points=steps + 1)

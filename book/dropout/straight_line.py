@@ -116,7 +116,7 @@ def images(name, dtype):
 
 # %%
 from kernels import certificates, interpolation, networks, paths, training
-from kernels.alignment import permute
+from kernels.paths.alignment import permute
 
 
 def trained(net, split, generator, recipe):

@@ -524,7 +524,8 @@ run.measure("s20-path-segments-ours", len(example["Our five"]))
 # straight lines to which we come back.
 
 # %%
-from kernels import alignment, interpolation
+from kernels import interpolation
+from kernels.paths import alignment
 
 
 def routes(net, a, b):

@@ -289,7 +289,8 @@ for group in (None, 72):
 # $\varepsilon = 0$.)
 
 # %%
-from kernels import paths, separation
+from kernels import paths
+from kernels.memorization import separation
 
 
 def memorizing(net, kept, f, y, g, margin=15.0):

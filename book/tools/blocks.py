@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from book.tools import figures
-from kernels.alignment import permute
+from kernels.paths.alignment import permute
 
 WHITE, ORANGE, GREEN = (1, 1, 1), (1, 0.89, 0.80), (0.80, 0.93, 0.85)
 

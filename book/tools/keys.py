@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from book.tools import claims, records
-from kernels import sources
+from kernels.runs import sources
 
 ROOT = records.ROOT
 CELL = re.compile(r"^# %%(.*)\n", re.MULTILINE)

@@ -8,10 +8,10 @@ A paper-scale run of a chapter writes ``book/results/PART/CHAPTER.json``:
 """
 
 import json
-import os
 import subprocess
-import tempfile
 from pathlib import Path
+
+from kernels.runs import files
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,17 +46,8 @@ def save(chapter, record, root=ROOT):
 
 def write(file, text):
     """Write `text` to `file` through a temporary file and a rename."""
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with files.whole(file) as scratch:
+        scratch.write_text(text, encoding="utf-8")
 
 
 def rounded(value, digits=6):

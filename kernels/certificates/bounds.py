@@ -25,8 +25,8 @@ from torch.nn import functional
 
 from kernels.cuda import launch
 from kernels.cuda.boxes import interval_boxes
-from kernels.losses import labels
 from kernels.networks import Network, Parameters
+from kernels.networks.losses import labels
 
 
 def boxes(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kernels import losses
 from kernels.certificates.bounds import (
     box_losses,
     boxes,
@@ -18,9 +17,9 @@ from kernels.certificates.bounds import (
 from kernels.certificates.certificate import Certificate, Segment
 from kernels.certificates.errors import error_supremum
 from kernels.certificates.quartic import fits, square_supremum
-from kernels.networks import Network
+from kernels.networks import Network, losses
 from kernels.paths import Path
-from kernels.progress import progress
+from kernels.runs.progress import progress
 
 _HELD = 1 << 24  # numbers of one layer's activations held at once
 _HELD_CUDA = 1 << 26
@@ -63,7 +62,7 @@ def certify(
     network, path : the path's parameters fit the network.
     x : (n, features) or (n, C, H, W).
     y : (n,) class indices; for ``loss="square"`` also real targets.
-    loss : "cross_entropy" or "square", as in ``kernels.losses``.
+    loss : "cross_entropy" or "square", as in ``networks.losses``.
     tolerance : at least 0.
     batch : samples at once; None: as many as hold one layer's activations at
         all points in 128 MiB.

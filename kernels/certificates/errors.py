@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.losses import labels
+from kernels.networks.losses import labels
 
 SLACK = 1e-12
 

@@ -10,7 +10,7 @@ from kernels.counterexample.biases import biased_network, biased_path
 from kernels.counterexample.bound import pass_bound
 from kernels.counterexample.crossing import Crossing, crossing
 from kernels.counterexample.minima import dataset, minima, network
-from kernels.counterexample.search import Search, lowest_pass
+from kernels.counterexample.search import Search, fit, lowest_pass
 
 __all__ = [
     "Crossing",
@@ -19,6 +19,7 @@ __all__ = [
     "biased_path",
     "crossing",
     "dataset",
+    "fit",
     "lowest_pass",
     "minima",
     "network",

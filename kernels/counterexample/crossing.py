@@ -6,11 +6,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from kernels.certificates.quartic import square_supremum
+from kernels.certificates import square_supremum
 from kernels.counterexample.minima import minima
 from kernels.counterexample.search import fit
 from kernels.networks import Parameters
-from kernels.progress import progress
+from kernels.runs.progress import progress
 
 
 @dataclass(frozen=True)

@@ -10,3 +10,5 @@ CuPy does not: ``kernels.device.backend`` chooses, and
 ``dropout``    outputs of many dropout networks
 ``launch``     compiles, checks and launches
 """
+
+__all__ = ["boxes", "dropout", "launch", "meanfield", "segments"]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from kernels.cuda import launch
-from kernels.losses import labels, sample_errors, sample_losses
+from kernels.networks.losses import labels, sample_errors, sample_losses
 
 _WARPS = 6  # segments.cu
 

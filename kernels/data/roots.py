@@ -151,7 +151,7 @@ def _download(mirrors, path, *, sha256):
     """One file from the first mirror that has it, with a progress bar."""
     import pooch
 
-    from kernels.progress import progress
+    from kernels.runs.progress import progress
 
     for mirror in mirrors:
         bar = progress(desc=path.name, unit="B", total=0)

@@ -7,8 +7,6 @@ is torchvision's copy, and bilinear interpolation.
 """
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,8 @@ import torch.nn.functional as F
 from kernels.data import roots
 from kernels.data.dataset import DamagedFile, MissingData, Raw, fingerprint
 from kernels.data.files import read_cifar10
-from kernels.progress import progress
+from kernels.runs import files
+from kernels.runs.progress import progress
 
 SIZE = 128
 # positions of the convolutions in torchvision's `features`, a row a block;
@@ -121,10 +120,7 @@ def read_features(root, *, device, batch=100):
 
 @torch.no_grad()
 def _write_features(path, layers, pixels, device, batch):
-    path.parent.mkdir(exist_ok=True)
-    handle, scratch = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    os.close(handle)
-    try:
+    with files.whole(path) as scratch:
         shape = (len(pixels), 16 * len(layers[-1][0]))
         out = np.lib.format.open_memmap(scratch, "w+", np.float32, shape)
         with progress(desc=path.stem, unit="image", total=len(pixels)) as bar:
@@ -133,9 +129,6 @@ def _write_features(path, layers, pixels, device, batch):
                 out[i : i + batch] = features(layers, chunk.to(device)).cpu()
                 bar.update(len(chunk))
         out.flush()
-        os.replace(scratch, path)
-    finally:
-        Path(scratch).unlink(missing_ok=True)
 
 
 def _read_npy(path, count):

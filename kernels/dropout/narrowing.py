@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from kernels.networks import Network, Parameters, columns
-from kernels.paths.kept import kept_places, scale_levels
-from kernels.paths.parts import Draft, cut
+from kernels.networks.kept import kept_places, scale_levels
+from kernels.networks.placing import Draft, cut
 
 
 def dropout_network(

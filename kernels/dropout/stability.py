@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kernels import losses
 from kernels.cuda import launch
 from kernels.cuda.dropout import kept_outputs
 from kernels.dropout.draws import counts, draw
 from kernels.dropout.narrowing import subnetwork
 from kernels.dropout.rescale import best_scale
-from kernels.networks import Network, Parameters, columns
-from kernels.progress import progress
+from kernels.networks import Network, Parameters, columns, losses
+from kernels.runs.progress import progress
 
 _STORED = 1 << 28  # numbers held at once: 1 GiB of float32
 _TILE, _TILE_CUDA = 1 << 18, 1 << 27  # activations of a batched product

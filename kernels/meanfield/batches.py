@@ -3,7 +3,7 @@
 import torch
 
 from kernels.meanfield import losses, model
-from kernels.minibatches import Shuffled, seeds
+from kernels.training.minibatches import Shuffled, seeds
 
 
 def source(data, *, batch, generator, theta, loss):

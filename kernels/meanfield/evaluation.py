@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from kernels.losses import sample_errors, sample_losses
 from kernels.meanfield import losses, model
+from kernels.networks.losses import sample_errors, sample_losses
 
 _BLOCK = 2**20  # hidden features held at once: 4 MB in single precision
 _BLOCK_CUDA = 2**27

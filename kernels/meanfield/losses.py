@@ -2,7 +2,7 @@
 
 import torch
 
-from kernels.losses import LOSSES
+from kernels.networks.losses import LOSSES
 
 
 def check(loss):

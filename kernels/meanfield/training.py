@@ -10,7 +10,7 @@ from kernels import device
 from kernels.meanfield import batches, model
 from kernels.meanfield.evaluation import Evaluation
 from kernels.meanfield.step import Step
-from kernels.runs import Run, count_steps, snapshot_steps
+from kernels.runs.loop import Run, count_steps, snapshot_steps
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,16 @@ channel), its bias, and the block of columns that it feeds in layer l + 1: one
 column, one channel slice, or height x width columns behind a flatten.
 :func:`columns` shows every weight as ``(out, units, block)``, so that what is
 written on units holds for neurons and for channels.
+
+Modules that are doors of this room:
+
+``checks``   errors that name the argument and both values
+``kept``     kept sets of units, and scales, brought to one form
+``losses``   targets, losses and errors of outputs
+``placing``  subnetworks placed in the units of a network
 """
 
+from kernels.networks import checks, kept, losses, placing
 from kernels.networks.batchnorm import fold_batch_norm
 from kernels.networks.models import conv3, mlp, vgg11
 from kernels.networks.network import Layer, Network, Parameters, Pool, columns
@@ -22,9 +30,13 @@ __all__ = [
     "Network",
     "Parameters",
     "Pool",
+    "checks",
     "columns",
     "conv3",
     "fold_batch_norm",
+    "kept",
+    "losses",
     "mlp",
+    "placing",
     "vgg11",
 ]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kernels.networks.check import check_parameters, one_of
+from kernels.networks.checks import check_parameters, one_of
 
 Parameters = tuple[tuple[Tensor, Tensor | None], ...]
 

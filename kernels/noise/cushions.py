@@ -11,8 +11,8 @@ from torch import Tensor
 from kernels.networks import Network, Parameters
 from kernels.noise.linearised import Linearised, check, frobenius, norms
 from kernels.noise.spectral import spectral_norms
-from kernels.progress import progress
-from kernels.training.evaluation import block_size
+from kernels.runs.progress import progress
+from kernels.training import block_size
 
 _FEW = 64  # outputs up to which J^{i,d} is computed whole
 _BASIS = 1 << 21  # numbers of a Lanczos basis held at once: in the cache

@@ -13,8 +13,8 @@ from kernels.noise.linearised import (
     norms,
     unit_spread,
 )
-from kernels.progress import progress
-from kernels.training.evaluation import block_size
+from kernels.runs.progress import progress
+from kernels.training import block_size
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from kernels.noise.linearised import (
     multipliers,
     norms,
 )
-from kernels.progress import progress
-from kernels.training.evaluation import block_size
+from kernels.runs.progress import progress
+from kernels.training import block_size
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from kernels.networks import Network, Parameters, columns
-from kernels.networks.check import one_of
+from kernels.networks.checks import one_of
 
 
 class Linearised:

@@ -3,7 +3,15 @@
 Every construction returns a :class:`Path` of exactly the stated number of
 segments, whatever the subsets: a step that has nothing to move for the
 subsets at hand is a segment of length zero.
+
+Beside the papers' constructions, modules that are imported when asked for
+(``from kernels.paths import alignment, curves``):
+
+``alignment``  hidden units matched by permutation
+``curves``     learned curves between two networks
 """
+
+import importlib
 
 from kernels.paths.dropout import lemma1, lemma2, theorem1
 from kernels.paths.features import theorem41
@@ -17,6 +25,8 @@ __all__ = [
     "TOLERANCE",
     "Knots",
     "Path",
+    "alignment",
+    "curves",
     "lemma1",
     "lemma2",
     "segment_kind",
@@ -27,3 +37,9 @@ __all__ = [
     "theorem41",
     "two_layer",
 ]
+
+
+def __getattr__(name: str):
+    if name in ("alignment", "curves"):
+        return importlib.import_module(f"kernels.paths.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,8 +13,8 @@ stands in the last of them.
 """
 
 from kernels.networks import Network
-from kernels.paths.kept import complement
-from kernels.paths.parts import Block, Draft, Placed, Places, cut
+from kernels.networks.kept import complement
+from kernels.networks.placing import Block, Draft, Placed, Places, cut
 
 Levels = dict[int, Placed]
 

@@ -1,11 +1,11 @@
 """K19's Lemmas 1 and 2 and Theorem 1: dropout-stable parameters."""
 
 from kernels.networks import Network, Parameters, columns
-from kernels.networks.check import one_of
+from kernels.networks.checks import one_of
+from kernels.networks.kept import check_ends, kept_levels, scale_levels
+from kernels.networks.placing import Draft, cut
 from kernels.paths.descend import dropout_descent, dropout_levels, leapfrog
 from kernels.paths.join import meet
-from kernels.paths.kept import check_ends, kept_levels, scale_levels
-from kernels.paths.parts import Draft, cut
 from kernels.paths.path import Knots, Path
 
 STYLES = ("paper", "figure", "short")

@@ -3,11 +3,11 @@
 import torch
 
 from kernels.networks import Network, Parameters
-from kernels.networks.check import one_of
+from kernels.networks.checks import one_of
+from kernels.networks.kept import check_ends, check_like, kept_places
+from kernels.networks.placing import Draft
 from kernels.paths.descend import feature_levels, leapfrog, sparsify
 from kernels.paths.join import bridge
-from kernels.paths.kept import check_ends, check_like, kept_places
-from kernels.paths.parts import Draft
 from kernels.paths.path import Knots, Path
 
 

@@ -9,8 +9,8 @@ them.
 
 import torch
 
-from kernels.paths.kept import complement
-from kernels.paths.parts import Draft, Placed, Places, beside, check_room
+from kernels.networks.kept import complement
+from kernels.networks.placing import Draft, Placed, Places, beside, check_room
 
 
 def meet(draft: Draft, a: Placed, b: Placed, style: str) -> list[tuple]:

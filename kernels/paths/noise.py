@@ -5,11 +5,11 @@ import math
 import torch
 
 from kernels.networks import Network, Parameters
-from kernels.networks.check import one_of
+from kernels.networks.checks import one_of
+from kernels.networks.kept import check_ends, check_like
+from kernels.networks.placing import Block, Draft, cut
 from kernels.paths.dropout import live_units
 from kernels.paths.join import bridge, meet, room
-from kernels.paths.kept import check_ends, check_like
-from kernels.paths.parts import Block, Draft, cut
 from kernels.paths.path import Knots, Path
 
 

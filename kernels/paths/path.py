@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from kernels.networks import Parameters
-from kernels.networks.check import check_alike
+from kernels.networks.checks import check_alike
 from kernels.paths.structure import segment_kind
 
 KINDS = ("constant", "affine", "general")
@@ -147,16 +147,6 @@ class Knots(Sequence):
             )
         self._recent.append((k, layers))
         return layers
-
-
-class Given:
-    """The recipe of a layer that is at hand."""
-
-    def __init__(self, pair):
-        self.pair = tuple(pair)
-
-    def build(self):
-        return self.pair
 
 
 def straight(theta_a: Parameters, theta_b: Parameters) -> Path:

@@ -3,9 +3,9 @@
 import torch
 
 from kernels.networks import Network, Parameters
-from kernels.networks.check import one_of
-from kernels.paths.kept import check_ends, kept_places, scale_levels
-from kernels.paths.parts import Block, Draft, cut
+from kernels.networks.checks import one_of
+from kernels.networks.kept import check_ends, kept_places, scale_levels
+from kernels.networks.placing import Block, Draft, cut
 from kernels.paths.path import Knots, Path
 
 

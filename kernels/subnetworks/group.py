@@ -3,10 +3,10 @@
 import torch
 from torch.nn import functional
 
-from kernels import losses
-from kernels.minibatches import Shuffled
+from kernels.networks import losses
 from kernels.subnetworks import stack
 from kernels.subnetworks.schedules import Plateau
+from kernels.training.minibatches import Shuffled
 
 
 class Group:

@@ -7,15 +7,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from kernels import checkpoint, losses
-from kernels.minibatches import checksum
-from kernels.networks import Network, Parameters
-from kernels.networks.check import one_of
-from kernels.runs import Run
+from kernels.networks import Network, Parameters, losses
+from kernels.networks.checks import one_of
+from kernels.runs import checkpoint
+from kernels.runs.loop import Run
 from kernels.subnetworks import stack
 from kernels.subnetworks.group import Group
 from kernels.subnetworks.schedules import Plateau
 from kernels.training import block_size, evaluate
+from kernels.training.minibatches import checksum
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import contextlib
 import functools
 import warnings
 
-from kernels.progress import progress
-from kernels.sources import function_digest
+from kernels.runs.progress import progress
+from kernels.runs.sources import function_digest
 from kernels.sweep import engines
 from kernels.sweep.store import Store, key, label
 
@@ -37,8 +37,8 @@ def run(cell, grid, store, workers=None, *, desc=None, key_code=True):
                 GPU a cell: start one Dask worker, of one thread, a GPU
     `desc`      text of the progress bar, None for the cell's name
     `key_code`  whether results count for the present code only (see
-                `kernels.sources.function_digest`); False keeps them through
-                edits, which is then the caller's to answer for
+                `kernels.runs.sources.function_digest`); False keeps them
+                through edits, which is then the caller's to answer for
 
     Returns the results in the grid's order, as they read back from JSON
     (tuples become lists), whether computed now or before.

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
+
+from kernels.runs import files
 
 
 def key(cell, point, code):
@@ -54,16 +54,6 @@ class Store:
     def write(self, name, *, cell, point, result):
         """Stores a result; the bytes depend on the arguments alone."""
         record = {"cell": label(cell), "point": point, "result": result}
-        handle, scratch = tempfile.mkstemp(
-            dir=self.folder, prefix=f".{name}-", suffix=".tmp"
-        )
-        try:
-            with open(handle, "w") as target:
-                json.dump(record, target, indent=1)
-                target.write("\n")
-                target.flush()
-                os.fsync(target.fileno())
-            os.replace(scratch, self.folder / f"{name}.json")
-        except BaseException:
-            Path(scratch).unlink(missing_ok=True)
-            raise
+        text = json.dumps(record, indent=1) + "\n"
+        with files.whole(self.folder / f"{name}.json") as scratch:
+            scratch.write_text(text, encoding="utf-8")

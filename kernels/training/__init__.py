@@ -3,9 +3,11 @@
 ``train``      SGD with momentum, weight decay, schedules, unit-wise dropout
 ``evaluate``   loss and error on a set, with dropout on or off
 ``StepDecay``, ``InverseTime``    schedules of the step size
+``minibatches``    (a module) batches of a set in random order, resumable
 ``CropFlip``   random crops and mirror images, off unless asked for
 """
 
+from kernels.training import minibatches
 from kernels.training.augmentation import CropFlip
 from kernels.training.dropout import forward
 from kernels.training.evaluation import block_size, evaluate
@@ -21,5 +23,6 @@ __all__ = [
     "block_size",
     "evaluate",
     "forward",
+    "minibatches",
     "train",
 ]

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from kernels import losses
-from kernels.networks import Network, Parameters
+from kernels.networks import Network, Parameters, losses
 from kernels.training import dropout as drop
 
 _HELD = 1 << 22  # numbers of one layer's activations held at once
@@ -29,7 +28,7 @@ def evaluate(
     """Mean loss and error rate on a set, computed in blocks of samples.
 
     ``x`` (n, features) or (n, C, H, W); ``y`` class indices (n,) or, for the
-    square loss, real targets, as in ``kernels.losses``.  ``dropout``, one
+    square loss, real targets, as in ``networks.losses``.  ``dropout``, one
     rate or one a hidden layer, leaves dropout on as in training, one draw a
     sample from ``generator`` (which is then needed).  ``block``: samples at
     once; None: as many as hold about four million activations of a layer.

@@ -6,11 +6,11 @@ import math
 import torch
 from torch.nn import functional
 
-from kernels import losses
-from kernels.minibatches import Shuffled, checksum
-from kernels.networks.check import one_of
+from kernels.networks import losses
+from kernels.networks.checks import one_of
 from kernels.training.dropout import forward
 from kernels.training.evaluation import evaluate
+from kernels.training.minibatches import Shuffled, checksum
 
 
 class Job:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kernels.networks import Network, Parameters
-from kernels.runs import Run, count_steps, snapshot_steps
+from kernels.runs.loop import Run, count_steps, snapshot_steps
 from kernels.training import dropout as drop
 from kernels.training.job import Job
 
@@ -68,7 +68,7 @@ def train(
     Parameters
     ----------
     data : (x, y), in memory, of the parameters' dtype and device
-        ``x`` (n, features) or (n, C, H, W); ``y`` as ``kernels.losses``
+        ``x`` (n, features) or (n, C, H, W); ``y`` as ``networks.losses``
         reads it.
     generator : on the CPU
         Orders the samples; where there is dropout or augmentation, also

@@ -15,7 +15,8 @@ import time
 import pytest
 import torch
 
-from kernels import device, interpolation, losses, networks, paths
+from kernels import device, interpolation, networks, paths
+from kernels.networks import losses
 
 ROUNDS, SAMPLED = 3, 5
 

@@ -1,6 +1,7 @@
 """Records are written whole, keep their digits, and say where they're from."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def test_a_failed_write_leaves_the_old_record(tmp_path, monkeypatch):
     def fails(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(records.os, "replace", fails)
+    monkeypatch.setattr(os, "replace", fails)
     with pytest.raises(OSError, match="disk full"):
         records.save("part/name", {"a": 2}, tmp_path)
     assert json.loads(file.read_text()) == {"a": 1}

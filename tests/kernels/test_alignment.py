@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import alignment, meanfield, networks
+from kernels import meanfield, networks
 from kernels.networks import Pool
+from kernels.paths import alignment
 
 pytest.importorskip("scipy")
 

@@ -10,8 +10,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kernels import losses
 from kernels.cuda import boxes, dropout, launch, meanfield, segments
+from kernels.networks import losses
 
 MANY = settings(
     max_examples=12,

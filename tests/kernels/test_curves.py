@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import curves, networks, paths, training
+from kernels import networks, paths, training
+from kernels.paths import curves
 
 
 def drawn(net, seed):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kernels import networks, paths
-from kernels.paths import parts
+from kernels.networks import placing as parts
 
 NET = networks.mlp([3, 7, 6, 5, 2])
 A, B = cases.drawn(NET, 1), cases.drawn(NET, 2)

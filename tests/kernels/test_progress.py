@@ -1,10 +1,10 @@
-"""kernels.progress: a bar, or the same methods and silence."""
+"""kernels.runs.progress: a bar, or the same methods and silence."""
 
 import sys
 
 import pytest
 
-from kernels.progress import Silent, progress
+from kernels.runs.progress import Silent, progress
 
 
 def use(bar):

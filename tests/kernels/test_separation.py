@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import separation
+from kernels.memorization import separation
 
 
 def clusters(n, features, classes, seed, spread):

@@ -1,4 +1,4 @@
-"""kernels.sources: what counts as the code behind a result."""
+"""kernels.runs.sources: what counts as the code behind a result."""
 
 import hashlib
 import linecache
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kernels import sources
-from kernels.sources import closure, digest, function_digest
+from kernels.runs import sources
+from kernels.runs.sources import closure, digest, function_digest
 
 
 def write(root, files):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from kernels import sweep
-from kernels.sources import ROOT
+from kernels.runs.sources import ROOT
 from kernels.sweep import engines
 from kernels.sweep.store import Store
 

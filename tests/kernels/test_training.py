@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import training
-from kernels.minibatches import Shuffled
 from kernels.networks import Layer, Network, Pool, mlp
+from kernels.training.minibatches import Shuffled
 
 F64 = torch.float64
 

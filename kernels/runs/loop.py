@@ -2,8 +2,8 @@
 
 import time
 
-from kernels import checkpoint
-from kernels.progress import progress
+from kernels.runs import checkpoint
+from kernels.runs.progress import progress
 
 _LOOK = 50  # steps between looks at the losses and at the progress bar,
 _LOOK_SECONDS = 0.5  # or this long where steps are slow

@@ -8,7 +8,7 @@ networks are compared or averaged, their units can therefore be matched.
 import torch
 
 from kernels.networks import Network, Parameters, columns
-from kernels.paths.kept import check_ends, kept_places
+from kernels.networks.kept import check_ends, kept_places
 
 
 def match(

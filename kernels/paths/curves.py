@@ -12,14 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kernels import losses
 from kernels.interpolation import Profile
-from kernels.minibatches import Shuffled
-from kernels.networks import Network, Parameters
-from kernels.networks.check import check_alike, one_of
+from kernels.networks import Network, Parameters, losses
+from kernels.networks.checks import check_alike, one_of
 from kernels.paths import Path
-from kernels.progress import progress
+from kernels.runs.progress import progress
 from kernels.training import evaluate
+from kernels.training.minibatches import Shuffled
 
 KINDS = ("bezier", "chain")
 

@@ -1,22 +1,17 @@
 """A run's state on disk: written whole or not at all, read without pickles
 of anything but tensors, plain containers and the classes that are allowed."""
 
-import os
 from pathlib import Path
 
 import torch
 
+from kernels.runs import files
+
 
 def save(path, state):
-    """Writes `state` to a temporary file and renames it to `path`."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(state, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Writes `state` to `path`, whole or not at all."""
+    with files.whole(path) as scratch:
+        torch.save(state, scratch)
 
 
 def load(path, settings, *, allowed=()):

@@ -21,7 +21,7 @@ import textwrap
 import types
 from pathlib import Path, PurePath
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def closure(start, roots=(ROOT,)):

@@ -9,9 +9,9 @@ import math
 import torch
 from torch import Tensor
 
-from kernels.networks import Network
-from kernels.networks.check import check_alike
-from kernels.paths.parts import Places
+from kernels.networks.checks import check_alike
+from kernels.networks.network import Network
+from kernels.networks.placing import Places
 
 
 def check_ends(net: Network, **parameters) -> None:

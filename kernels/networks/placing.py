@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kernels.networks import Network, columns
-from kernels.paths.path import Given
+from kernels.networks.network import Network, columns
 
 Places = tuple[Tensor | None, ...]
 
@@ -63,6 +62,16 @@ class Placed:
 
     def at(self, rows: Places, read: Places | None = None) -> "Placed":
         return Placed(self.blocks, rows, rows if read is None else read)
+
+
+class Given:
+    """The recipe of a layer that is at hand."""
+
+    def __init__(self, pair):
+        self.pair = tuple(pair)
+
+    def build(self):
+        return self.pair
 
 
 class Assembly:

@@ -1,0 +1,27 @@
+"""Writes that are whole or not at all."""
+
+import contextlib
+import os
+import uuid
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def whole(path):
+    """A temporary file beside `path`, to be written inside the block.
+
+    Yields its path.  At the block's end it is flushed to disk and renamed to
+    `path`; where the block fails it is removed and `path` stays as it was.
+    Folders on the way are made.  Any number of processes may write the same
+    `path` at once: the last rename wins.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}-{uuid.uuid4().hex}.tmp")
+    try:
+        yield scratch
+        with open(scratch, "rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
