@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 from tempfile import mkdtemp
 
+from book.tools import cases as case
 from book.tools import claims, digest, figures, keys, records
-from kernels import device
+from kernels import device, sweep
 
 PROFILES = ("laptop", "paper")
 
@@ -24,7 +25,7 @@ PROFILES = ("laptop", "paper")
 class Run:
     """One run of a chapter: profile, device, seed, data, measurements."""
 
-    def __init__(self, name, profile, *, seed=0):
+    def __init__(self, name, profile, *, seed=0, cases=""):
         if profile not in PROFILES:
             raise ValueError(
                 f"profile is {profile!r}; give one of {', '.join(PROFILES)}"
@@ -32,6 +33,7 @@ class Run:
         self.name = name
         self.profile = profile
         self.seed = seed
+        self.cases = cases
         self.device = device.pick()
         self.measures = {}
         self.data = {}
@@ -73,6 +75,41 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)
 
+    def cells(self, kind, cell, grid, name):
+        """Results of the cells of a grid that `cases` picks, resumable.
+
+        `kind` names them in the record, `name(point)` tells a case's name
+        from its point, as from its result.  A paper run records each cell as
+        it finishes, and returns all that the record holds of this kind.
+        """
+        picked = [
+            p for p in grid if case.fits(f"{kind} {name(p)}", self.cases)
+        ]
+        if self.profile == "laptop":
+            return sweep.run(cell, picked, store=self.store)
+        for point in picked:
+            began = case.clock()
+            [result] = sweep.run(
+                cell, [point], store=self.store, desc=name(point)
+            )
+            one = case.stamped(name(point), result, point, began)
+            record = records.load(self.name) or self._blank()
+            old = record["results"].get(kind, [])
+            record["results"][kind] = case.union(old, one, name)
+            records.save(self.name, record)
+            print(f"recorded: {kind} {name(point)}", flush=True)
+        record = records.load(self.name) or self._blank()
+        return record["results"].get(kind, [])
+
+    def _blank(self):
+        return {
+            "chapter": self.name,
+            "settings": self.settings,
+            "measures": {},
+            "results": {},
+            "provenance": self.provenance(),
+        }
+
     def measure(self, claim, values):
         """Note measurements of a claim, in the claim's unit."""
         known = [c.id for c in claims.of(self.name)]
@@ -85,13 +122,13 @@ class Run:
     def finish(self, results):
         """Keep the results: a paper run writes the chapter's record."""
         if self.profile == "paper":
-            self._record = {
-                "chapter": self.name,
-                "settings": self.settings,
+            old = records.load(self.name) or self._blank()
+            self._record = self._blank() | {
                 "measures": self.measures,
-                "results": results,
-                "provenance": self.provenance(),
+                "results": old["results"] | results,
             }
+            known = self._record["provenance"]
+            known["data"] = old["provenance"]["data"] | known["data"]
             file = records.save(self.name, self._record)
             print(f"recorded in {file.relative_to(records.ROOT)}")
 
@@ -158,14 +195,15 @@ def lines(known):
     )
 
 
-def start(name, profile, *, seed=0):
+def start(name, profile, *, seed=0, cases=""):
     """Begin a chapter: figures' style and digest, the run's bookkeeping.
 
     `name` is "part/chapter"; `profile` is "laptop" or "paper". The
     environment variable BOOK_PROFILE overrides `profile`, for scripts.
+    `cases` picks cells of the chapter's grids, see `book.tools.cases`.
     """
     profile = os.environ.get("BOOK_PROFILE", profile)
-    run = Run(name, profile, seed=seed)
+    run = Run(name, profile, seed=seed, cases=cases)
     digest.install()
     figures.style()
     return run

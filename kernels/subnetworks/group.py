@@ -7,6 +7,7 @@ from kernels.networks import losses
 from kernels.subnetworks import stack
 from kernels.subnetworks.schedules import Plateau
 from kernels.training.minibatches import Shuffled
+from kernels.training.precision import Precision
 
 
 class Group:
@@ -41,9 +42,11 @@ class Group:
         loss,
         stop,
         finish,
+        mixed_precision=False,
     ):
         self.net, self.narrow, self.layer = net, narrow, layer
         self._h, self._y, self._loss = h, y, loss
+        self._precision = Precision(mixed_precision, h)
         self._minibatches = Shuffled(h, y, batch, [generator])
         self.per_epoch = self._minibatches.per_epoch
         self._sgd = dict(
@@ -95,7 +98,10 @@ class Group:
     def step(self):
         """One step; the mean loss of the minibatch over the draws."""
         h, y = self._minibatches.next()
-        z = self.outputs(h)  # (draws, batch, outputs)
+        h = self._precision.inputs(h)
+        with self._precision():
+            z = self.outputs(h)  # (draws, batch, outputs)
+        z = self._precision.outputs(z)
         count = len(self._alive)
         if self._loss == "cross_entropy":
             total = functional.cross_entropy(

@@ -66,6 +66,7 @@ def train(
     together: int | None = None,
     store: str | Path | None = None,
     checkpoint_every: int = 1000,
+    mixed_precision: bool = False,
 ) -> Subnetworks:
     """N21, experiment A, (16), for l = ``layer``: min over I_l of Q_l.
 
@@ -105,6 +106,9 @@ def train(
         ``layer-03/draw-007.pt`` is written when that draw ends, and the state
         of the training every ``checkpoint_every`` steps; a later call with
         the same arguments goes on from there.
+    mixed_precision : as in ``kernels.training.train``, in training alone:
+        the features, and what is reported, are computed in the parameters'
+        dtype.
 
     Returns a :class:`Subnetworks`.  Raises ValueError for arguments that do
     not fit, FloatingPointError where a loss is not finite.
@@ -145,6 +149,8 @@ def train(
         "stop": stop,
         "loss": loss,
     }
+    if mixed_precision:  # older files, without, stay readable
+        label["mixed_precision"] = True
     book = _Book(folder, label, seeds)
     if together is None:
         maps = any(one.kernel is not None for one in narrow.layers)
@@ -170,6 +176,7 @@ def train(
             loss=loss,
             stop=stop,
             finish=book.write,
+            mixed_precision=mixed_precision,
         )
         steps = epochs * job.per_epoch
         path = None if folder is None else folder / "training.pt"

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from kernels.networks import Network, Parameters, losses
 from kernels.training import dropout as drop
+from kernels.training.precision import Precision
 
 _HELD = 1 << 22  # numbers of one layer's activations held at once
 _HELD_CUDA = 1 << 27
@@ -24,6 +25,7 @@ def evaluate(
     dropout: float | Sequence[float] = 0.0,
     generator: torch.Generator | None = None,
     block: int | None = None,
+    mixed_precision: bool = False,
 ) -> tuple[float, float]:
     """Mean loss and error rate on a set, computed in blocks of samples.
 
@@ -32,6 +34,8 @@ def evaluate(
     rate or one a hidden layer, leaves dropout on as in training, one draw a
     sample from ``generator`` (which is then needed).  ``block``: samples at
     once; None: as many as hold about four million activations of a layer.
+    ``mixed_precision``: products in bfloat16, of float32 parameters alone
+    (some three digits); the losses and their sums are not.
 
     Returns (loss, error), sums taken in float64.
     """
@@ -39,6 +43,7 @@ def evaluate(
     rates = drop.rates(net, dropout)
     if any(rates) and generator is None:
         raise ValueError(f"dropout is {dropout}; that needs a generator")
+    precision = Precision(mixed_precision, theta[0][0])
     h = net.features(theta, x, 0)
     y = losses.targets(y, net.widths[-1], loss=loss, like=h)
     if len(h) != len(y) or len(h) == 0:
@@ -49,7 +54,11 @@ def evaluate(
     block = block or block_size(net, h)
     tally = torch.zeros(2, dtype=torch.float64, device=h.device)
     for hs, ys in zip(h.split(block), y.split(block)):
-        z = drop.forward(net, theta, hs, rates, generator)
+        with precision():
+            z = drop.forward(
+                net, theta, precision.inputs(hs), rates, generator
+            )
+        z = precision.outputs(z)
         tally[0] += losses.sample_losses(z, ys, loss).double().sum()
         tally[1] += losses.sample_errors(z, ys).sum()
     mean_loss, error = (tally / len(h)).tolist()

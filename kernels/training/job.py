@@ -1,6 +1,5 @@
 """What a run of SGD does, step by step, and what a checkpoint holds of it."""
 
-import contextlib
 import math
 
 import torch
@@ -11,6 +10,7 @@ from kernels.networks.checks import one_of
 from kernels.training.dropout import forward
 from kernels.training.evaluation import evaluate
 from kernels.training.minibatches import Shuffled, checksum
+from kernels.training.precision import Precision
 
 
 class Job:
@@ -71,7 +71,7 @@ class Job:
         self._step_size, self._schedule = step_size, schedule
         self._loss, self._augment, self._stop = loss, augment, stop
         self._measure = measure
-        self._precision = _precision(mixed_precision, x)
+        self._precision = Precision(mixed_precision, x)
         self._done, self.over = 0, False
         self._wrong = torch.zeros((), dtype=torch.int64, device=x.device)
         self.label = {
@@ -98,9 +98,11 @@ class Job:
         x, y = self._minibatches.next()
         if self._augment is not None:
             x = self._augment(x, self._noise)
+        x = self._precision.inputs(x)
         with self._precision():
             z = forward(self._net, self._live, x, self._rates, self._noise)
-            loss = _mean_loss(z, y, self._loss)
+        z = self._precision.outputs(z)
+        loss = _mean_loss(z, y, self._loss)
         self._optimizer.zero_grad()
         loss.backward()
         if self._schedule is not None:
@@ -184,17 +186,6 @@ def _mean_loss(z, y, loss):
     if loss == "cross_entropy":
         return functional.cross_entropy(z, y)
     return losses.sample_losses(z, y, loss).mean()
-
-
-def _precision(mixed, x):
-    if not mixed:
-        return contextlib.nullcontext
-    if not x.is_cuda or x.dtype != torch.float32:
-        raise ValueError(
-            f"mixed_precision is on, and x is {x.dtype} on {x.device}; "
-            "float32 on a CUDA device will do"
-        )
-    return lambda: torch.autocast("cuda", dtype=torch.bfloat16)
 
 
 def _name(function):

@@ -96,8 +96,9 @@ def train(
         to the same numbers, bit for bit on the same CPU (on CUDA as far as
         convolutions are deterministic there).  ``measure`` must then return
         tensors, numbers, strings or containers of these.
-    mixed_precision : bfloat16 where CUDA's autocast allows; float32
-        parameters on a CUDA device only.
+    mixed_precision : products in bfloat16, images channels-last, on the CPU
+        as on CUDA; parameters, gradients, momenta and the loss stay float32.
+        Float32 parameters only.
 
     Raises FloatingPointError where a loss or a weight is not finite,
     ValueError or TypeError for arguments that do not fit.

@@ -1,0 +1,71 @@
+"""Cases: the cells of a chapter's grids, run and recorded one at a time.
+
+A case has a name, words such as "mnist f=1/2 model=0 layer=3".  A chapter's
+parameter ``cases`` picks some of them: patterns separated by commas, of which
+one must fit; a pattern fits a name that has all of its words.  "" fits all.
+
+A record holds, under each kind of cell, the union of all that ever finished,
+each with its own settings and provenance; the chapter draws what there is.
+"""
+
+import time
+
+import torch
+
+from book.tools import records
+from kernels import device
+
+
+def fits(name, cases):
+    """Whether `cases`, as above, picks the case of this name."""
+    words = set(name.split())
+    patterns = [p.split() for p in cases.split(",") if p.strip()]
+    return not patterns or any(words.issuperset(p) for p in patterns)
+
+
+def union(old, new, name):
+    """The cells `old`, with `new` added, or in the place of its namesake.
+
+    `name` tells a cell's name from its results; a cell that was recorded
+    without one is named by it.  Where `new` only repeats what is there (it
+    came out of a store), the old one stays, with the seconds it took.
+    """
+    found = {cell.get("case") or name(cell): cell for cell in old}
+    new = records.rounded(new)
+    before = found.get(new["case"])
+    if before is None or _bare(before) != _bare(new):
+        found[new["case"]] = new
+    return list(found.values())
+
+
+def _bare(cell):
+    return {k: v for k, v in cell.items() if k != "provenance"}
+
+
+def stamped(case, result, settings, began):
+    """A finished cell as the record holds it.
+
+    `began`: `clock()` at its start.  The seconds are those of this process,
+    fewer than the whole where the cell went on from a checkpoint.
+    """
+    wall, cpu = (now - then for now, then in zip(clock(), began))
+    known = device.describe()
+    return {
+        **result,
+        "case": case,
+        "settings": settings,
+        "provenance": {
+            "commit": records.commit(),
+            "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "seconds": round(wall, 1),
+            "cpu_seconds": round(cpu, 1),
+            "threads": torch.get_num_threads(),
+            "device_name": known["device_name"],
+            "torch": known["torch"],
+        },
+    }
+
+
+def clock():
+    """Seconds on the wall and of the process, for `stamped`."""
+    return time.perf_counter(), time.process_time()
