@@ -32,7 +32,7 @@
 # | activation | $\phi$, the ReLU | $\sigma$ | $\sigma$ | the ReLU; `activation=` in `meanfield` |
 # | what layer $l + 1$ reads | $\phi(x^l)$ | $z^{(l)}$ after $\sigma^{(l)}$ | $f_l(\theta, x)$ | `net.features(theta, x, l)` |
 # | loss of an example | $l(y, \hat y)$ | $(y - \hat y)^2$ | $\Psi(\hat y, y)$ | `loss="cross_entropy"`, `"square"` |
-# | mean loss | $L(f_\theta)$ | $L_N(\theta)$ | $\Phi(\theta)$ | `losses.mean_loss_and_error`, `meanfield.evaluate` |
+# | mean loss | $L(f_\theta)$ | $L_N(\theta)$ | $\Phi(\theta)$ | `networks.losses.mean_loss_and_error`, `meanfield.evaluate` |
 # | examples | $(x, y) \sim \mathcal{D}$, a set $S$ | $(x, y) \sim \mathbb{P}$ | $(x, y) \sim \mathcal{D}$, $N$ of them | `x`, `y` |
 # | units kept | at most $\lfloor h_i / 2 \rfloor$ | $A$, or $A_i$ | $\mathcal{I}_l$, at least $n_l / 2$ | `kept` |
 # | share of units | dropped, $p$ | kept, $\lvert A \rvert / N$ | dropped, $f$; kept, $K_l = \lceil (1 - f) n_l \rceil$ | dropped `p`, kept `keep` |

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kernels.cuda import launch
 from kernels.cuda.segments import segment_losses
-from kernels.networks import Network, losses
+from kernels.networks import Network, losses, tree
 from kernels.paths import Path
 from kernels.runs.progress import progress
 
@@ -230,12 +230,12 @@ class _Work:
             y = self.y[rows]
             if fused:
                 ends = theta[-1], other[-1]
-                yield segment_losses(start, end, *ends, places, y, self.loss)
+                yield _fused(start, end, *ends, places, y, self.loss)
                 continue
-            move, a = end.sub_(start), torch.empty_like(start)
+            a = torch.empty_like(start)
             z = h.new_empty(len(places), network.widths[-1], len(h))
             for j, place in enumerate(places):
-                torch.add(start, move, alpha=place, out=a)
+                torch.lerp(start, end, place, out=a)
                 if flat:
                     z[j] = _climb(above(j), a)
                 else:
@@ -265,18 +265,21 @@ def _between(layers, others, places):
     """A function of j: the layers at places[j], made once if they fit."""
 
     def at(j):
-        return tuple(
-            tuple(
-                p if p is q else torch.lerp(p, q, places[j])
-                for p, q in zip(pair, twin)
-            )
-            for pair, twin in zip(layers, others)
-        )
+        return tree.lerp(layers, others, places[j])
 
     if len(places) * sum(w.numel() for w, _ in layers) > _STORED:
         return at
     made = [at(j) for j in range(len(places))]
     return made.__getitem__
+
+
+def _fused(start, end, layer, other, places, y, loss):
+    """``segment_losses``, exact at t = 1 too: the end's own values there."""
+    found = segment_losses(start, end, layer, other, places, y, loss)
+    if 1.0 in places:
+        at = segment_losses(end, end, other, other, [0.0], y, loss)
+        found[:, places.index(1.0)] = at[:, 0]
+    return found
 
 
 def _rows(weight, bias, h):

@@ -14,7 +14,7 @@ def reference(start, end, layer, other, places, y, loss):
     total = start.new_zeros(2, len(places), dtype=torch.float64)
     (a0, c0), (a1, c1) = layer, other
     for j, t in enumerate(places):
-        h = torch.add(start, end - start, alpha=t).relu_()
+        h = torch.lerp(start, end, t).relu_()
         z = (torch.lerp(a0, a1, t) @ h).T  # (samples, outputs)
         z = z if c0 is None else z + torch.lerp(c0, c1, t)
         total[0, j] = sample_losses(z, y, loss).sum(dtype=torch.float64)

@@ -30,7 +30,7 @@ def dropout_network(
 
     Raises ValueError where ``first``, ``kept`` or ``scale`` does not fit.
     """
-    net.check(theta)
+    theta = net.check(theta)
     places, scales = _places(net, kept, first, scale)
     draft = Draft(net, theta[0][0])
     live = cut(net, theta, places, scales, first=first)
@@ -55,6 +55,7 @@ def subnetwork(
     and its outputs are the dropout network's: the xi_l with which dropout
     stability is a special case (N21, Corollary 4.3).
     """
+    theta = net.check(theta)
     places, scales = _places(net, kept, first, scale)
     small = net.narrow([len(p) for p in places[first:-1]], first=first)
     layers = []

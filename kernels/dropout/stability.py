@@ -12,7 +12,7 @@ from kernels.cuda.dropout import kept_outputs
 from kernels.dropout.draws import counts, draw
 from kernels.dropout.narrowing import subnetwork
 from kernels.dropout.rescale import best_scale
-from kernels.networks import Network, Parameters, columns, losses
+from kernels.networks import Network, Parameters, columns, losses, tree
 from kernels.runs.progress import progress
 
 _STORED = 1 << 28  # numbers held at once: 1 GiB of float32
@@ -85,7 +85,7 @@ def stability(
     "brent" some six passes over the outputs.  Memory: the outputs of all
     draws on the training set, or of as many as fit 1 GiB at a time.
     """
-    net.check(theta)
+    theta = net.check(theta)
     sizes = counts(net, keep, first=first)
     subsets = draw(net, keep, draws, first=first, generator=generator)
     factors = _factors(net, rescale, sizes, first)
@@ -213,12 +213,7 @@ class _Run:
 
     def _flat(self, narrow, chosen):
         """Linear layers only: draws batched, neuron-major."""
-        layers = [
-            tuple(
-                None if p[0] is None else torch.stack(p) for p in zip(*layer)
-            )
-            for layer in zip(*(params for _, params in narrow))
-        ]
+        layers = tree.stack([params for _, params in narrow])
         kept = self.subsets[self.first - 1][chosen].to(layers[0][0].device)
         widest = max(weight.shape[2] for weight, _ in layers)
         tile = _TILE_CUDA if self.cuda else _TILE

@@ -18,12 +18,14 @@ Modules that are doors of this room:
 ``kept``     kept sets of units, and scales, brought to one form
 ``losses``   targets, losses and errors of outputs
 ``placing``  subnetworks placed in the units of a network
+``tree``     what is done to all tensors of parameters at once
 """
 
-from kernels.networks import checks, kept, losses, placing
+from kernels.networks import checks, kept, losses, placing, tree
 from kernels.networks.batchnorm import fold_batch_norm
 from kernels.networks.models import conv3, mlp, vgg11
-from kernels.networks.network import Layer, Network, Parameters, Pool, columns
+from kernels.networks.network import Layer, Network, Pool, columns
+from kernels.networks.tree import Parameters
 
 __all__ = [
     "Layer",
@@ -38,5 +40,6 @@ __all__ = [
     "losses",
     "mlp",
     "placing",
+    "tree",
     "vgg11",
 ]

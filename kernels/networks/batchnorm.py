@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from kernels.networks.network import Parameters
+from kernels.networks.tree import Parameters
 
 
 def fold_batch_norm(theta: Sequence[tuple]) -> Parameters:

@@ -12,23 +12,25 @@ from torch import Tensor
 from kernels.networks.checks import check_alike
 from kernels.networks.network import Network
 from kernels.networks.placing import Places
+from kernels.networks.tree import Parameters
 
 
-def check_ends(net: Network, **parameters) -> None:
+def check_ends(net: Network, **parameters) -> list[Parameters]:
     """Parameters by name: sound, of this network, of one dtype and device.
 
-    ValueError also where the network has no hidden layer.
+    Returns them as ``Network.check`` does.  ValueError also where the network
+    has no hidden layer.
     """
     if net.depth < 2:
         raise ValueError(
             f"the network has depth {net.depth}; paths through hidden units "
             "need a depth of 2 or more"
         )
-    for name, theta in parameters.items():
-        net.check(theta, name)
+    found = [net.check(theta, name) for name, theta in parameters.items()]
     (name, theta), *others = parameters.items()
     for other_name, other in others:
         check_alike(theta, other, name, other_name)
+    return found
 
 
 def check_like(name: str, theta, other) -> None:

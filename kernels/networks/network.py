@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kernels.networks import tree
 from kernels.networks.checks import check_parameters, one_of
-
-Parameters = tuple[tuple[Tensor, Tensor | None], ...]
+from kernels.networks.tree import Parameters
 
 
 def columns(weight: Tensor, units: int) -> Tensor:
@@ -296,14 +296,16 @@ class Network:
 
     def check(
         self, theta: Parameters, name: str = "theta", *, values: bool = True
-    ) -> None:
+    ) -> Parameters:
         """Raise ValueError or TypeError where ``theta`` does not fit.
 
         Looks at the number of layers, shapes, biases, dtypes, devices,
         unfolded batch norm and (with ``values``) finiteness, and names the
-        layer and both values.
+        layer and both values.  Returns ``theta``'s own tensors in tuples,
+        detached where they ask for gradients.
         """
         check_parameters(self, theta, name, values=values)
+        return tree.at_rest(theta)
 
     def _run(self, theta, h, start, stop):
         for i in range(start + 1, stop + 1):

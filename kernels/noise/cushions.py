@@ -156,7 +156,7 @@ def stability(
     together; other pairs take 8 to 32 forward and backward passes through
     layers i + 1 … j.
     """
-    check(net, theta, x, biases)
+    theta = check(net, theta, x, biases)
     pairs = _pairs(net.depth, pairs)
     sizes = [
         frobenius(net, i, theta[i - 1][0], convolution)

@@ -97,7 +97,7 @@ def smoothness(
 
     Cost: about 2 d passes through the network a draw, point and sample.
     """
-    check(net, theta, x, biases)
+    theta = check(net, theta, x, biases)
     if points < 1:
         raise ValueError(f"points is {points}; at least 1 will do")
     hidden = range(1, net.depth)

@@ -74,7 +74,7 @@ def layer_noise(
     Raises ValueError or TypeError for arguments that do not fit.  Cost: a
     backward pass an output, and draws x units x outputs a sample.
     """
-    check(net, theta, x, "affine")
+    theta = check(net, theta, x, "affine")
     if not 2 <= layer <= net.depth:
         raise ValueError(f"layer is {layer}; 2 to {net.depth} will do")
     if not 0 < delta < 1:

@@ -147,9 +147,9 @@ def multipliers(net, layers, p, draws, generator, like):
 
 
 def check(net, theta, x, biases):
-    """ValueError where the definitions do not apply as they stand."""
+    """``theta`` at rest; ValueError where the definitions do not apply."""
     one_of("biases", biases, ("refuse", "affine"))
-    net.check(theta)
+    theta = net.check(theta)
     if net.depth < 2:
         raise ValueError(
             f"the network has depth {net.depth}; noise stability needs "
@@ -167,3 +167,4 @@ def check(net, theta, x, biases):
             "x^j itself for Jx^i and the affine map x^j + J(. - x^i) for J, "
             "with which the proof of Lemma 3 holds word for word"
         )
+    return theta

@@ -47,7 +47,7 @@ def match(
     """
     from scipy.optimize import linear_sum_assignment
 
-    check_ends(net, theta_a=theta_a, theta_b=theta_b)
+    theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
     weights = _checked_weights(net, weights)
     order = [torch.arange(width) for width in net.hidden]
     for _ in range(sweeps):
@@ -69,7 +69,7 @@ def permute(net: Network, theta: Parameters, order) -> Parameters:
     the columns that they feed move together; nothing is computed.  Returns
     new parameters.  Raises ValueError for what is no permutation.
     """
-    check_ends(net, theta=theta)
+    (theta,) = check_ends(net, theta=theta)
     # checks indices and that none is repeated
     places = kept_places(net, order, "order")[1:-1]
     for i, (found, width) in enumerate(zip(places, net.hidden), 1):
@@ -108,7 +108,7 @@ def _gain(net, theta_a, theta_b, weights, i):
         )
         gain = gain + count**2 * (units @ others.T)
         if below is None and bias is not None:
-            gain += count**2 * torch.outer(bias, twin).double()
+            gain += count**2 * torch.outer(bias.double(), twin.double())
     return gain
 
 

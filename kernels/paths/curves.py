@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from kernels.interpolation import Profile
-from kernels.networks import Network, Parameters, losses
+from kernels.networks import Network, Parameters, losses, tree
 from kernels.networks.checks import check_alike, one_of
 from kernels.paths import Path
 from kernels.runs.progress import progress
@@ -44,13 +44,16 @@ class Curve:
         one_of("kind", self.kind, KINDS)
         check_alike(self.start, self.bend, "start", "bend")
         check_alike(self.start, self.stop, "start", "stop")
+        for name in ("start", "bend", "stop"):
+            object.__setattr__(self, name, tree.at_rest(getattr(self, name)))
 
     def __call__(self, t: float) -> Parameters:
         if not 0 <= t <= 1:
             raise ValueError(f"t is {t}; a number in [0, 1] will do")
         if t in (0, 1):
             return self.stop if t else self.start
-        return _mix(weights(self.kind, t), self.start, self.bend, self.stop)
+        shares = weights(self.kind, t)
+        return tree.mix(shares, self.start, self.bend, self.stop)
 
     def path(self) -> Path:
         """A chain as a piecewise-linear path, which can be certified."""
@@ -104,23 +107,18 @@ def train(
     """
     _check_numbers(steps, step_size, momentum, batch, len(data[0]))
     one_of("kind", kind, KINDS)
-    net.check(theta_a, "theta_a")
+    theta_a = net.check(theta_a, "theta_a")
     check_alike(theta_a, theta_b, "theta_a", "theta_b")
+    theta_b = tree.at_rest(theta_b)
     x, y = data
     y = losses.targets(y, net.widths[-1], loss=loss, like=theta_a[0][0])
     minibatches = Shuffled(x, y, batch, [generator])
-    bend = tuple(
-        tuple(
-            None if p is None else torch.lerp(p, q, 0.5).requires_grad_()
-            for p, q in zip(pair, twin)
-        )
-        for pair, twin in zip(theta_a, theta_b)
-    )
-    leaves = [p for pair in bend for p in pair if p is not None]
+    bend = tree.copy(tree.lerp(theta_a, theta_b, 0.5))
+    leaves = [part.requires_grad_() for part in tree.parts(bend)]
     sgd = torch.optim.SGD(leaves, lr=step_size, momentum=momentum)
     for k in progress(range(steps), desc="bending", unit="step"):
         t = float(torch.rand((), generator=generator, dtype=torch.float64))
-        theta = _mix(weights(kind, t), theta_a, bend, theta_b)
+        theta = tree.mix(weights(kind, t), theta_a, bend, theta_b)
         xs, ys = minibatches.next()
         value = losses.sample_losses(net.forward(theta, xs), ys, loss).mean()
         sgd.zero_grad()
@@ -133,9 +131,6 @@ def train(
             f"the bend is not finite after {steps} steps with step size "
             f"{step_size:g}: try step_size={step_size / 3:.2g}"
         )
-    bend = tuple(
-        tuple(None if p is None else p.detach() for p in pair) for pair in bend
-    )
     return Curve(theta_a, bend, theta_b, kind)
 
 
@@ -172,11 +167,11 @@ def length(curve: Curve | Path) -> float:
         return sum(
             math.sqrt(_inner(step, step))
             for step in (
-                _difference(*curve.ends(k)) for k in range(len(curve))
+                tree.difference(*curve.ends(k)) for k in range(len(curve))
             )
         )
-    u = _difference(curve.start, curve.bend)
-    v = _difference(curve.bend, curve.stop)
+    u = tree.difference(curve.start, curve.bend)
+    v = tree.difference(curve.bend, curve.stop)
     uu, uv, vv = _inner(u, u), _inner(u, v), _inner(v, v)
     if curve.kind == "chain":
         return math.sqrt(uu) + math.sqrt(vv)
@@ -198,28 +193,6 @@ def _legendre(count):
 
     nodes, shares = np.polynomial.legendre.leggauss(count)
     return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(shares / 2)
-
-
-def _mix(share, *thetas):
-    """The sum of the parameters, each times its share."""
-    return tuple(
-        tuple(
-            None
-            if parts[0] is None
-            else sum(s * p for s, p in zip(share, parts))
-            for parts in zip(*pairs)
-        )
-        for pairs in zip(*thetas)
-    )
-
-
-def _difference(theta, other):
-    return [
-        (q - p).double()
-        for pair, twin in zip(theta, other)
-        for p, q in zip(pair, twin)
-        if p is not None
-    ]
 
 
 def _inner(u, v):

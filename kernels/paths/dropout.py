@@ -54,7 +54,7 @@ def lemma1(
     that differ between levels the other styles need room for a second copy.
     """
     one_of("style", style, STYLES)
-    check_ends(net, theta=theta)
+    (theta,) = check_ends(net, theta=theta)
     draft = Draft(net, theta[0][0])
     states, _ = _descend(draft, theta, kept, scale, style, "")
     return Path(Knots(states))
@@ -81,7 +81,7 @@ def lemma2(
     hidden layer and both numbers, where the units do not fit.
     """
     one_of("style", style, ("paper", "short"))
-    check_ends(net, theta=theta, theta_prime=theta_prime)
+    theta, theta_prime = check_ends(net, theta=theta, theta_prime=theta_prime)
     draft = Draft(net, theta[0][0])
     a, b = (cut(net, p, live_units(net, p)) for p in (theta, theta_prime))
     states = meet(draft, a, b, style)
@@ -112,7 +112,7 @@ def theorem1(
     ``"paper"``: 10d - 8 segments; ``"figure"``: 8d - 4; ``"short"``: 4d - 1.
     """
     one_of("style", style, STYLES)
-    check_ends(net, theta_a=theta_a, theta_b=theta_b)
+    theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
     draft = Draft(net, theta_a[0][0])
     down, a = _descend(draft, theta_a, kept_a, scale_a, style, "_a")
     up, b = _descend(draft, theta_b, kept_b, scale_b, style, "_b")

@@ -47,7 +47,7 @@ def theorem41(
     set is less than half of its layer, or a subnetwork has other widths.
     """
     one_of("style", style, ("paper", "short"))
-    check_ends(net, theta_a=theta_a, theta_b=theta_b)
+    theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
     draft = Draft(net, theta_a[0][0])
     ends = [
         _levels(net, theta, kept, subnetworks, name)
@@ -107,8 +107,9 @@ def _levels(net, theta, kept, subnetworks, name):
             f"{net.depth - 1} need {net.depth}"
         )
     rest = [h - len(units) for h, units in zip(net.hidden, kept[1:])]
+    found = []
     for m, xi in enumerate(subnetworks):
         inputs = len(kept[m]) if m else net.widths[0]
         network = net.narrow([inputs, *rest[m:]], first=m)
-        network.check(xi, f"subnetworks{name}[{m}]")
-    return feature_levels(net, theta, kept, subnetworks)
+        found.append(network.check(xi, f"subnetworks{name}[{m}]"))
+    return feature_levels(net, theta, kept, found)

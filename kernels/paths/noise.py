@@ -42,7 +42,7 @@ def theorem2(
     ``style``: ``"paper"``: 10 segments; ``"short"``: 7.
     """
     one_of("style", style, ("paper", "short"))
-    check_ends(net, theta_a=theta_a, theta_b=theta_b)
+    theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
     most = (None, *(h // 2 for h in net.hidden), None)
     draft = Draft(net, theta_a[0][0])
     (down, a), (up, b) = (
@@ -73,9 +73,9 @@ def theorem3(
     network.
     """
     one_of("style", style, ("paper", "short"))
-    check_ends(net, theta_a=theta_a, theta_b=theta_b)
+    theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
     narrow = _narrow(net, theta_star)
-    narrow.check(theta_star, "theta_star")
+    theta_star = narrow.check(theta_star, "theta_star")
     check_like("theta_star", theta_star, theta_a)
     x = cut(narrow, theta_star, live_units(narrow, theta_star))
     most = [None]

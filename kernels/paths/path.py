@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from kernels.networks import Parameters
+from kernels.networks import Parameters, tree
 from kernels.networks.checks import check_alike
 from kernels.paths.structure import segment_kind
 
@@ -48,9 +48,9 @@ class Path:
                 f"knots has {len(knots)} entries; at least 2 will do"
             )
         if not isinstance(knots, Knots):
-            knots = tuple(tuple(map(tuple, knot)) for knot in knots)
             for k, knot in enumerate(knots[1:], 1):
                 check_alike(knots[0], knot, "knot 0", f"knot {k}")
+            knots = tuple(map(tree.at_rest, knots))
         self.knots = knots
         self._kinds = [None] * len(self)
         if kinds is not None:
@@ -84,11 +84,7 @@ class Path:
             return self.knots[segment]
         if s == 1:
             return self.knots[segment + 1]
-        with torch.no_grad():
-            return tuple(
-                (_between(w0, w1, s), _between(b0, b1, s))
-                for (w0, b0), (w1, b1) in zip(*self.ends(segment))
-            )
+        return tree.lerp(*self.ends(segment), s)
 
     def ends(self, segment: int) -> tuple[Parameters, Parameters]:
         """Both knots of a segment."""
@@ -157,10 +153,6 @@ def straight(theta_a: Parameters, theta_b: Parameters) -> Path:
     """
     check_alike(theta_a, theta_b, "theta_a", "theta_b")
     return Path((theta_a, theta_b))
-
-
-def _between(start, end, s):
-    return start if start is end else torch.lerp(start, end, s)
 
 
 def _check_kinds(kinds, segments):

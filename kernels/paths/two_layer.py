@@ -37,7 +37,7 @@ def two_layer(
         sets without common units.
     """
     one_of("style", style, ("paper", "short"))
-    check_ends(net, theta_a=theta_a, theta_b=theta_b)
+    theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
     if net.depth != 2:
         raise ValueError(
             f"two_layer needs a network of depth 2; this one has {net.depth}"

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from kernels.networks import losses
+from kernels.networks import losses, tree
 from kernels.subnetworks import stack
 from kernels.subnetworks.schedules import Plateau
 from kernels.training.minibatches import Shuffled
@@ -70,14 +70,8 @@ class Group:
         self._kept = None
         if self._all_kept is not None:
             self._kept = self._all_kept[alive].to(self._h.device)
-        self._layers = [
-            tuple(
-                None if p is None else p.detach().clone().requires_grad_()
-                for p in pair
-            )
-            for pair in layers
-        ]
-        leaves = [p for pair in self._layers for p in _given(pair)]
+        self._layers = tree.copy(layers)
+        leaves = [p.requires_grad_() for p in tree.parts(self._layers)]
         self._optimizer = torch.optim.SGD(leaves, **self._sgd)
         if momenta is not None:
             for leaf, value in zip(leaves, momenta):
@@ -155,17 +149,13 @@ class Group:
             if self._sgd["momentum"]:
                 momenta = [
                     self._optimizer.state[p]["momentum_buffer"][rest]
-                    for pair in self._layers
-                    for p in _given(pair)
+                    for p in tree.parts(self._layers)
                 ]
-            layers = [
-                tuple(None if p is None else p[rest] for p in pair)
-                for pair in self._layers
-            ]
+            layers = tree.take(self._layers, rest)
             self._hold([self._alive[t] for t in rest], layers, momenta)
 
     def _report(self, t, separated):
-        theta = stack.unstack(self._layers, t)
+        theta = tree.copy(tree.take(self._layers, t))
         epochs = self._done / self.per_epoch
         self._finish(self._alive[t], theta, epochs, separated)
 
@@ -203,7 +193,7 @@ class Group:
 
     @property
     def state(self):
-        leaves = [p for pair in self._layers for p in _given(pair)]
+        leaves = tree.parts(self._layers)
         kept = [self._optimizer.state[p] for p in leaves]
         return {
             "alive": self._alive,
@@ -219,11 +209,8 @@ class Group:
 
     def restore(self, state):
         device = self._h.device
-        values = iter(p.to(device) for p in state["leaves"])
-        layers = [
-            tuple(None if p is None else next(values) for p in pair)
-            for pair in self._layers
-        ]
+        values = [p.to(device) for p in state["leaves"]]
+        layers = tree.rebuild(self._layers, values)
         momenta = state["momenta"]
         if any(m is None for m in momenta):
             momenta = None
@@ -235,7 +222,3 @@ class Group:
         self._epochs = list(state["epochs"])
         self._sum.copy_(state["sum"])
         self._wrong.copy_(state["wrong"])
-
-
-def _given(pair):
-    return [p for p in pair if p is not None]

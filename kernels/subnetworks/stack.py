@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kernels.networks import Network, Parameters, columns
+from kernels.networks import Network, columns
 
 
 def kept_counts(
@@ -48,22 +48,6 @@ def narrow(net: Network, sizes: Sequence[int], layer: int) -> Network:
     inputs = sizes[layer - 1] if layer else net.widths[0]
     rest = [h - k for h, k in zip(net.hidden, sizes)]
     return net.narrow([inputs, *rest[layer:]], first=layer)
-
-
-def stack(thetas: Sequence[Parameters]) -> list[tuple[Tensor, Tensor | None]]:
-    """One (draws, out, …) weight and (draws, out) bias a layer."""
-    return [
-        tuple(None if p[0] is None else torch.stack(p) for p in zip(*layer))
-        for layer in zip(*thetas)
-    ]
-
-
-def unstack(layers, t: int) -> Parameters:
-    """The parameters of the ``t``-th network, copied."""
-    return tuple(
-        tuple(None if p is None else p.detach()[t].clone() for p in layer)
-        for layer in layers
-    )
 
 
 def take(net: Network, layer: int, h: Tensor, kept: Tensor) -> Tensor:

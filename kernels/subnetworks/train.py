@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from kernels.networks import Network, Parameters, losses
+from kernels.networks import Network, Parameters, losses, tree
 from kernels.networks.checks import one_of
 from kernels.runs import checkpoint
 from kernels.runs.loop import Run
@@ -118,7 +118,7 @@ def train(
     """
     one_of("stop", stop, (None, "separation"))
     _check(net, layer, draws, epochs, batch, len(x), together)
-    net.check(theta)
+    theta = net.check(theta)
     sizes = stack.kept_counts(net, keep)
     narrow = stack.narrow(net, sizes, layer)
     h = features(net, theta, x, layer)
@@ -165,7 +165,7 @@ def train(
             layer=layer,
             kept=torch.stack([kept for kept, _ in born]) if layer else None,
             alive=group,
-            start=stack.stack([born[t][1] for t in group]),
+            start=tree.stack([born[t][1] for t in group]),
             generator=torch.Generator().manual_seed(order),
             batch=batch,
             step_size=step_size,

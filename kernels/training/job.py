@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn import functional
 
-from kernels.networks import losses
+from kernels.networks import losses, tree
 from kernels.networks.checks import one_of
 from kernels.training.dropout import forward
 from kernels.training.evaluation import evaluate
@@ -46,11 +46,9 @@ class Job:
         one_of("stop", stop, (None, "separation"))
         net.check(theta)
         x, y = _check_data(net, theta, data, batch, loss)
-        leaves = [
-            part.detach().clone().requires_grad_() for part in _parts(theta)
-        ]
-        self._live = _like(theta, leaves)
-        self.theta = _like(theta, [leaf.detach() for leaf in leaves])
+        self._live = tree.copy(theta)
+        leaves = [part.requires_grad_() for part in tree.parts(self._live)]
+        self.theta = tree.at_rest(self._live)
         self._optimizer = torch.optim.SGD(
             leaves,
             lr=step_size,
@@ -76,7 +74,7 @@ class Job:
         self._wrong = torch.zeros((), dtype=torch.int64, device=x.device)
         self.label = {
             "net": repr(net),
-            "start": [checksum(part) for part in _parts(theta)],
+            "start": [checksum(part) for part in tree.parts(theta)],
             "dtype": str(x.dtype),
             "data": self._minibatches.label,
             "batch": batch,
@@ -133,7 +131,7 @@ class Job:
         if len(bad):
             raise self._not_finite("the loss", start + int(bad[0]))
         if weights:
-            for part in _parts(self.theta):
+            for part in tree.parts(self.theta):
                 if not bool(torch.isfinite(part).all()):
                     raise self._not_finite("a weight", self._done)
 
@@ -149,7 +147,7 @@ class Job:
     @property
     def state(self):
         return {
-            "theta": _parts(self.theta),
+            "theta": tree.parts(self.theta),
             "optimizer": self._optimizer.state_dict(),
             "minibatches": self._minibatches.state,
             "noise": self._noise and self._noise.get_state(),
@@ -159,7 +157,7 @@ class Job:
         }
 
     def restore(self, state):
-        for part, saved in zip(_parts(self.theta), state["theta"]):
+        for part, saved in zip(tree.parts(self.theta), state["theta"]):
             part.copy_(saved)
         self._optimizer.load_state_dict(state["optimizer"])
         self._minibatches.restore(state["minibatches"])
@@ -167,18 +165,6 @@ class Job:
             self._noise.set_state(state["noise"])
         self._wrong.copy_(state["wrong"])
         self._done, self.over = state["done"], state["over"]
-
-
-def _parts(theta):
-    return [part for layer in theta for part in layer if part is not None]
-
-
-def _like(theta, parts):
-    parts = iter(parts)
-    return tuple(
-        tuple(None if part is None else next(parts) for part in layer)
-        for layer in theta
-    )
 
 
 def _mean_loss(z, y, loss):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kernels.networks import Network, Parameters
+from kernels.networks import Network, Parameters, tree
 from kernels.runs.loop import Run, count_steps, snapshot_steps
 from kernels.training import dropout as drop
 from kernels.training.job import Job
@@ -119,7 +119,7 @@ def train(
         augment=augment,
         sampling=sampling,
         stop=stop,
-        measure=measure or _copy,
+        measure=measure or tree.copy,
         mixed_precision=mixed_precision,
     )
     total = count_steps(epochs, steps, job.per_epoch)
@@ -129,17 +129,10 @@ def train(
     settings = job.label | {"steps": total, "snapshots": moments}
     run.go(settings, checkpoint, checkpoint_every, desc)
     return Training(
-        theta=_copy(job.theta),
+        theta=tree.copy(job.theta),
         steps=run.done,
         per_epoch=job.per_epoch,
         separated=job.over,
         snapshots=tuple(map(Snapshot, moments, run.values)),
         losses=values[: run.done],
-    )
-
-
-def _copy(theta):
-    return tuple(
-        tuple(None if part is None else part.clone() for part in layer)
-        for layer in theta
     )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import certificates, paths, subnetworks
-from kernels.networks import Layer, Network, Pool, mlp
+from kernels.networks import Layer, Network, Pool, mlp, tree
 from kernels.subnetworks import stack
 from kernels.subnetworks.group import Group
 from kernels.training import StepDecay
@@ -100,7 +100,7 @@ def test_every_draw_is_its_own_network(widths, bias, draws, data):
         ]
     )
     h = net.features(theta, x, layer)
-    z = stack.forward(small, stack.stack(xis), stack.take(net, layer, h, kept))
+    z = stack.forward(small, tree.stack(xis), stack.take(net, layer, h, kept))
     seen = plain.features(net, theta, x)[layer]
     for t in range(draws):
         expected = plain.forward(
@@ -120,7 +120,7 @@ def test_channels_are_units(layer, bias):
     h = net.features(theta, x, layer)
     kept = torch.tensor([[0, 2], [1, 2], [0, 1]])
     taken = stack.take(net, layer, h, kept) if layer else h
-    z = stack.forward(small, stack.stack(xis), taken)
+    z = stack.forward(small, tree.stack(xis), taken)
     seen = plain.features(net, theta, x)[layer]
     for t in range(3):
         mine = seen[:, kept[t].numpy()] if layer else seen
