@@ -148,9 +148,8 @@ def train(
         "epochs": epochs,
         "stop": stop,
         "loss": loss,
+        "mixed_precision": mixed_precision,
     }
-    if mixed_precision:  # older files, without, stay readable
-        label["mixed_precision"] = True
     book = _Book(folder, label, seeds)
     if together is None:
         maps = any(one.kernel is not None for one in narrow.layers)

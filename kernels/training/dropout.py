@@ -32,8 +32,15 @@ def forward(
 
 def _drop(h, units, rate, generator):
     mask = h.new_empty((len(h), units, 1))
-    mask.bernoulli_(1 - rate, generator=generator).div_(1 - rate)
-    return (columns(h, units) * mask).view_as(h)  # (n, units, block)
+    mask.bernoulli_(1 - rate, generator=generator)
+    factor = 1 / (1 - rate)
+    if h.dtype != torch.bfloat16:  # it would round the factor: scale after
+        mask, factor = mask.mul_(factor), None
+    if h.dim() == 4:  # (n, units, H, W), in whatever layout
+        kept = h * mask[..., None]
+    else:
+        kept = (columns(h, units) * mask).view_as(h)  # (n, units, block)
+    return kept if factor is None else kept.mul_(factor)
 
 
 def rates(net: Network, dropout: float | Sequence[float]) -> tuple:

@@ -1,0 +1,169 @@
+"""bfloat16 products: close to float32 on one stream, and resumed exactly."""
+
+import pytest
+import torch
+
+from kernels import subnetworks, training
+from kernels.networks import Layer, Network, Pool, mlp
+from kernels.training.dropout import forward
+from kernels.training.precision import Precision
+
+BAND = 0.03  # of the loss at the start: bfloat16 keeps 8 bits, 0.4 per cent
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def dense(dtype=torch.float32):
+    net = mlp([20, 30, 24, 4])
+    x = torch.randn((96, 20), generator=generator(1), dtype=dtype)
+    y = torch.randint(4, (96,), generator=generator(2))
+    return net, net.init(generator=generator(3), dtype=dtype), x, y
+
+
+def images():
+    net = Network(
+        (3, 8, 8),
+        (
+            Layer(16, True, 3, 1, pools=(Pool("max", 2),)),
+            Layer(16, True, 3, 1, pools=(Pool("max", 2),)),
+            Layer(12),
+            Layer(4),
+        ),
+    )
+    x = torch.randn((96, 3, 8, 8), generator=generator(1))
+    y = torch.randint(4, (96,), generator=generator(2))
+    return net, net.init(generator=generator(3)), x, y
+
+
+def go(case, *, mixed, **more):
+    net, theta, x, y = case
+    how = dict(
+        step_size=0.02, momentum=0.9, weight_decay=1e-3, batch=16, epochs=6
+    )
+    return training.train(
+        net,
+        theta,
+        (x, y),
+        generator=generator(4),
+        mixed_precision=mixed,
+        **(how | more),
+    )
+
+
+def flat(theta):
+    return torch.cat([p.flatten() for layer in theta for p in layer])
+
+
+@pytest.mark.parametrize("case", [dense, images])
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
+def test_the_loss_curve_stays_in_a_band_about_float32s(case, dropout):
+    full, mixed = (go(case(), mixed=m, dropout=dropout) for m in (False, True))
+    start = full.losses[0]
+    assert full.losses[-6:].mean() < 0.9 * start  # it learns
+    assert (full.losses - mixed.losses).abs().max() < BAND * start
+    assert not torch.equal(full.losses, mixed.losses)  # and it is bfloat16
+
+
+@pytest.mark.parametrize("case", [dense, images])
+def test_a_bfloat16_run_resumes_bit_for_bit(case, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def run(mixed=True, stop_at=None, **more):
+        seen = []
+
+        def measure(theta):
+            seen.append(flat(theta))
+            if len(seen) == stop_at:
+                raise Stop
+            return seen[-1]
+
+        how = dict(dropout=0.25, snapshots=(0.3, 0.7), measure=measure)
+        return go(case(), mixed=mixed, **how, **more)
+
+    whole, path = run(), tmp_path / "run.pt"
+    with pytest.raises(Stop):
+        run(checkpoint=path, stop_at=2)
+    again = run(checkpoint=path)
+    assert torch.equal(flat(whole.theta), flat(again.theta))
+    assert torch.equal(whole.losses, again.losses)
+    with pytest.raises(ValueError, match="mixed_precision was True"):
+        run(mixed=False, checkpoint=path)
+
+
+@pytest.mark.parametrize("case", [dense, images])
+def test_parameters_stay_float32_and_small_steps_add_up(case):
+    """A thousandth of bfloat16's spacing a step is not lost."""
+    tiny = dict(step_size=3e-6, momentum=0.0, weight_decay=0.0, epochs=20)
+    _, theta, *_ = one = case()
+    full, mixed = (go(one, mixed=m, **tiny) for m in (False, True))
+    for weight, _ in mixed.theta:
+        assert weight.dtype == torch.float32
+        assert weight.is_contiguous()
+    moved, moved_mixed = (flat(r.theta) - flat(theta) for r in (full, mixed))
+    assert moved.norm() > 0
+    assert (moved - moved_mixed).norm() < 0.05 * moved.norm()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.25, 0.5])
+def test_dropout_in_bfloat16_drops_the_same_units_and_keeps_the_mean(rate):
+    h = torch.rand((4000, 16), generator=generator(5)) + 0.5
+    narrow = mlp([16, 16, 2], bias=False)
+    one = ((torch.eye(16), None), (torch.ones(2, 16), None))
+    full = forward(narrow, one, h, [rate], generator(6))
+    with Precision(True, h)():
+        mixed = forward(narrow, one, h, [rate], generator(6))
+    ratio = mixed.float() / full
+    assert (ratio - 1).abs().max() < 0.02  # other units would move it more
+    assert abs(ratio.mean() - 1) < 5e-4  # a rounded 1 / (1 - rate) would too
+
+
+def test_evaluation_in_bfloat16_is_close():
+    net, theta, x, y = images()
+    exact = training.evaluate(net, theta, x, y)
+    near = training.evaluate(net, theta, x, y, mixed_precision=True)
+    assert near != exact
+    assert near[0] == pytest.approx(exact[0], rel=0.01)
+    assert near[1] == pytest.approx(exact[1], abs=0.05)
+
+
+@pytest.mark.parametrize("case", [dense, images])
+def test_subnetworks_in_bfloat16(case, tmp_path):
+    net, theta, x, y = case()
+    how = dict(
+        layer=1, draws=2, epochs=4, batch=16, step_size=5e-3, momentum=0.9,
+        stop=None,
+    )  # fmt: skip
+    full, mixed = (
+        subnetworks.train(
+            net,
+            theta,
+            x,
+            y,
+            generator=generator(7),
+            mixed_precision=m,
+            store=tmp_path / str(m),
+            **how,
+        )
+        for m in (False, True)
+    )
+    difference = (full.train_loss - mixed.train_loss).abs().max()
+    assert 0 < difference < BAND
+    assert all(torch.equal(a, b) for a, b in zip(full.kept, mixed.kept))
+    with pytest.raises(ValueError, match="mixed_precision was True"):
+        subnetworks.train(
+            net, theta, x, y, generator=generator(7), store=tmp_path / "True",
+            **how,
+        )  # fmt: skip
+
+
+def test_what_mixed_precision_does_not_take():
+    with pytest.raises(ValueError, match="float64; float32 will do"):
+        go(dense(torch.float64), mixed=True)
+    net, theta, x, y = dense(torch.float64)
+    with pytest.raises(ValueError, match="float64; float32 will do"):
+        training.evaluate(net, theta, x, y, mixed_precision=True)
+    with pytest.raises(ValueError, match="mixed_precision is 'bf16'"):
+        go(dense(), mixed="bf16")
