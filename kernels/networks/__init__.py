@@ -24,6 +24,7 @@ Modules that are doors of this room:
 from kernels.networks import checks, kept, losses, placing, tree
 from kernels.networks.batchnorm import fold_batch_norm
 from kernels.networks.models import conv3, mlp, vgg11
+from kernels.networks.modules import from_module, to_module
 from kernels.networks.network import Layer, Network, Pool, columns
 from kernels.networks.tree import Parameters
 
@@ -36,10 +37,12 @@ __all__ = [
     "columns",
     "conv3",
     "fold_batch_norm",
+    "from_module",
     "kept",
     "losses",
     "mlp",
     "placing",
+    "to_module",
     "tree",
     "vgg11",
 ]

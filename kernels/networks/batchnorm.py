@@ -3,8 +3,30 @@
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from kernels.networks.tree import Parameters
+
+
+def scale_and_shift(norm, where: str) -> tuple[Tensor, Tensor]:
+    """What batch norm does in eval mode: (factor, shift) of each channel.
+
+    ``norm``: a torch batch norm; ``where``: names it in the ValueError that
+    missing running statistics raise.
+    """
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError(
+            f"{where}: the batch norm tracks no running statistics "
+            "(track_running_stats=False); eval mode needs running_mean and "
+            "running_var"
+        )
+    factor = torch.rsqrt(norm.running_var + norm.eps)
+    if norm.weight is not None:
+        factor = factor * norm.weight.detach()
+    shift = -norm.running_mean * factor
+    if norm.bias is not None:
+        shift = shift + norm.bias.detach()
+    return factor, shift
 
 
 def fold_batch_norm(theta: Sequence[tuple]) -> Parameters:
@@ -20,17 +42,7 @@ def fold_batch_norm(theta: Sequence[tuple]) -> Parameters:
     folded = []
     for i, (weight, bias, *norm) in enumerate(theta, 1):
         for norm_ in norm:
-            if norm_.running_mean is None or norm_.running_var is None:
-                raise ValueError(
-                    f"layer {i}: the batch norm tracks no running statistics;"
-                    " eval mode needs running_mean and running_var"
-                )
-            factor = torch.rsqrt(norm_.running_var + norm_.eps)
-            if norm_.weight is not None:
-                factor = factor * norm_.weight.detach()
-            shift = -norm_.running_mean * factor
-            if norm_.bias is not None:
-                shift = shift + norm_.bias.detach()
+            factor, shift = scale_and_shift(norm_, f"layer {i}")
             each_row = (-1,) + (1,) * (weight.dim() - 1)
             weight = weight * factor.reshape(each_row)
             bias = shift if bias is None else bias * factor + shift
