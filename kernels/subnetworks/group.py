@@ -6,8 +6,8 @@ from torch.nn import functional
 from kernels.networks import losses, tree
 from kernels.subnetworks import stack
 from kernels.subnetworks.schedules import Plateau
+from kernels.training import Precision
 from kernels.training.minibatches import Shuffled
-from kernels.training.precision import Precision
 
 
 class Group:

@@ -11,12 +11,14 @@ from kernels.training import minibatches
 from kernels.training.augmentation import CropFlip
 from kernels.training.dropout import forward
 from kernels.training.evaluation import block_size, evaluate
+from kernels.training.precision import Precision
 from kernels.training.schedules import InverseTime, StepDecay
 from kernels.training.sgd import Snapshot, Training, train
 
 __all__ = [
     "CropFlip",
     "InverseTime",
+    "Precision",
     "Snapshot",
     "StepDecay",
     "Training",
