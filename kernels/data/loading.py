@@ -10,11 +10,12 @@ from kernels.data.dataset import (
     fingerprint,
     sha256,
 )
+from kernels.data.features import digests, known, read_features
 from kernels.data.files import read_cifar10, read_mnist
 from kernels.data.gaussians import gaussians
 from kernels.data.normalize import check_mode, finish
 from kernels.data.roots import locate
-from kernels.data.vgg16 import feature_digests, read_features
+from kernels.data.vgg16 import find, read_weights
 
 NAMES = ("gaussians", "digits", "mnist", "cifar10", "vgg16_features")
 DIGITS_TRAIN = 1297
@@ -45,8 +46,9 @@ def load(
     `normalize`  "global": one mean and deviation, those of all training
                  values; "channel": one a colour channel; "signed": pixels to
                  [−1, 1]; "imagenet": ImageNet's a channel; False: pixels to
-                 [0, 1], other values as they are; None: "global" for images,
-                 False for gaussians and features
+                 [0, 1], other values as they are; "deviation": divided by
+                 the deviation of all training values, not shifted; None:
+                 "global" for images, False for gaussians and features
     `constant`   whether to append the feature 1, after normalisation
     `flat`       x as (n, d), the default, or images as (n, channels, height,
                  width)
@@ -110,7 +112,10 @@ def _status(name, root):
             raw = (read_mnist if name == "mnist" else read_cifar10)(folder)
             mark, found["source"] = fingerprint(raw.digests), raw.source
             if name == "vgg16_features":
-                mark = fingerprint(feature_digests(raw))
+                kept = known(folder, raw)
+                if kept is None:
+                    kept = read_weights(find(folder))[0], "bfloat16"
+                mark = fingerprint(digests(raw, *kept))
         found.update(present=True, fingerprint=mark)
     except (DamagedFile, MissingData) as error:
         found["problem"] = str(error)

@@ -5,7 +5,7 @@ import torch
 
 from kernels.data.dataset import Dataset, Split, fingerprint
 
-MODES = ("global", "channel", "signed", "imagenet", False)
+MODES = ("global", "channel", "deviation", "signed", "imagenet", False)
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
 IMAGENET_STD = np.array([0.229, 0.224, 0.225])
 
@@ -18,6 +18,7 @@ def finish(raw, name, *, normalize, constant, flat):
 
     "global"    mean and standard deviation of all training values
     "channel"   the same for each colour channel
+    "deviation" no shift, the deviation of all training values
     "signed"    pixels to [−1, 1] (S20's VGG input, N21's MNIST)
     "imagenet"  ImageNet's mean and deviation a channel (N21's CIFAR-10)
     False       pixels to [0, 1]; what is no image stays as it is
@@ -31,11 +32,14 @@ def finish(raw, name, *, normalize, constant, flat):
     shift, scale, words = _affine(raw, name, normalize, images)
 
     def split(stored, labels):
-        x = _apply(stored, shift, scale)
-        if images and flat:
-            x = x.reshape(len(x), -1)  # (n, d)
-        if constant:
-            x = np.hstack([x, np.ones((len(x), 1), np.float32)])  # (n, d + 1)
+        if images:
+            x = _apply(stored, shift, scale)
+            if flat:
+                x = x.reshape(len(x), -1)  # (n, d)
+            if constant:  # (n, d + 1)
+                x = np.hstack([x, np.ones((len(x), 1), np.float32)])
+        else:
+            x = _rows(stored, shift, scale, constant)
         return Split(torch.from_numpy(x), torch.from_numpy(_int64(labels)))
 
     return Dataset(
@@ -82,10 +86,13 @@ def _affine(raw, name, mode, images):
     if mode == "global":
         mean, std = moments(train)
         return mean, std or 1.0, f"mean {mean:.6g}, deviation {std:.6g}"
+    if mode == "deviation":
+        std = moments(train)[1] or 1.0
+        return 0.0, std, f"divided by the deviation {std:.6g}"
     if not images:
         raise ValueError(
             f"normalize is {mode!r}, which is for images; {name} takes "
-            "'global' or False"
+            "'global', 'deviation' or False"
         )
     if mode == "signed":
         return top / 2, top / 2, "[-1, 1]"
@@ -102,10 +109,22 @@ def _affine(raw, name, mode, images):
     return mean, np.where(std > 0, std, 1.0), words
 
 
+def _rows(stored, shift, scale, constant):
+    """(stored − shift) / scale of numbers, in float64 and then float32.
+
+    With `constant` the feature 1 as a last column.  A block of rows at a
+    time: features fill memory once.
+    """
+    count, width = stored.shape
+    out = np.ones((count, width + constant), np.float32)
+    for i in range(0, count, 1000):
+        block = stored[i : i + 1000].astype(np.float64)
+        out[i : i + 1000, :width] = (block - shift) / scale
+    return out
+
+
 def _apply(stored, shift, scale):
-    """(stored − shift) / scale as float32, through a table for pixels."""
-    if stored.dtype != np.uint8:
-        return ((stored - shift) / scale).astype(np.float32, copy=False)
+    """(stored − shift) / scale of pixels as float32, through a table."""
     levels = np.arange(256.0)[:, None]
     table = ((levels - shift) / scale).astype(np.float32)  # (256, 1 or C)
     out = np.empty(stored.shape, np.float32)

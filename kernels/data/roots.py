@@ -59,8 +59,9 @@ def missing(name, root):
         ]
         return [files.MNIST_FOLDER / f"{f}.gz" for f in absent]
     wanted = [files.CIFAR_FOLDER / f for f in files.CIFAR_FILES]
-    if name == "vgg16_features" and not _has_features(root):
-        wanted.append(Path(VGG16_FILE))
+    if name == "vgg16_features":
+        here = _has_features(root) or (root / "vgg16").is_dir()
+        wanted += [] if here else [Path(VGG16_FILE)]
     return [path for path in wanted if not (root / path).is_file()]
 
 

@@ -1,12 +1,16 @@
-"""VGG-16 features of CIFAR-10: the input of S20's CIFAR-10 experiments.
+"""The convolutions of a pre-trained VGG-16, from whatever file holds them.
 
-Images are rescaled to 128 × 128 and to [−1, 1], and fed to the convolutional
-layers of VGG-16, pre-trained on ImageNet: 512 × 4 × 4 features.  The paper
-says neither which pre-trained copy it takes nor how it interpolates; here it
-is torchvision's copy, and bilinear interpolation.
+S20 feeds its CIFAR-10 networks with "the pre-trained VGG-16" and does not say
+which copy.  Two are common: Oxford's, which Keras distributes, and
+torchvision's, trained anew.  They want differently prepared pixels, so a copy
+is recognised before it is used, and prepared for as it was trained:
+Oxford's by the fingerprint of its 13 kernels and biases, in any file;
+torchvision's by the SHA-256 of its published file.
 """
 
 import hashlib
+import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,134 +18,240 @@ import torch
 import torch.nn.functional as F
 
 from kernels.data import roots
-from kernels.data.dataset import DamagedFile, MissingData, Raw, fingerprint
-from kernels.data.files import read_cifar10
-from kernels.runs import files
-from kernels.runs.progress import progress
+from kernels.data.dataset import (
+    DamagedFile,
+    MissingData,
+    fingerprint,
+    sha256,
+)
+from kernels.data.normalize import IMAGENET_MEAN, IMAGENET_STD
 
 SIZE = 128
 # positions of the convolutions in torchvision's `features`, a row a block;
 # a 2 × 2 maximum follows each block
 BLOCKS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
+# the same 13 in two ways of naming them
+TORCHVISION_NAMES = [
+    (f"features.{i}.weight", f"features.{i}.bias")
+    for block in BLOCKS
+    for i in block
+]
+OXFORD_NAMES = [
+    (f"block{b}_conv{c}_w", f"block{b}_conv{c}_b")
+    for b, block in enumerate(BLOCKS, 1)
+    for c, _ in enumerate(block, 1)
+]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A known copy of VGG-16: whose, and how its pixels are prepared.
+
+    A pixel level v, 0 to 255, of channel c goes in as (v - shift[c]) /
+    scale[c]; the channels come in the order `order` of R, G, B = 0, 1, 2.
+    `identity` is hexadecimal and stands for the weights in a fingerprint.
+    """
+
+    name: str
+    identity: str
+    order: tuple
+    shift: tuple
+    scale: tuple
+
+
+# the fingerprint of the kernels and biases, in order, as float32
+OXFORD = Copy(
+    name="Oxford's",
+    identity="1741e40c52eecf03",
+    order=(2, 1, 0),
+    shift=(103.939, 116.779, 123.68),
+    scale=(1.0, 1.0, 1.0),
+)
+
+
+def torchvision():
+    """torchvision's copy, known by the SHA-256 of its file."""
+    return Copy(
+        name="torchvision's",
+        identity=roots.VGG16_SHA256,
+        order=(0, 1, 2),
+        shift=tuple(255 * IMAGENET_MEAN),
+        scale=tuple(255 * IMAGENET_STD),
+    )
+
+
+def copies():
+    """The copies that are known, the preferred one first."""
+    return (OXFORD, torchvision())
+
+
+def find(root):
+    """The first file of weights below a data root, or None."""
+    folder = Path(root) / "vgg16"
+    suffixes = ("npz", "h5", "hdf5", "pth", "pt")
+    inside = [p for s in suffixes for p in sorted(folder.glob(f"*.{s}"))]
+    known = [Path(root) / roots.VGG16_FILE]
+    return next((p for p in [*inside, *known] if p.is_file()), None)
 
 
 def read_weights(path):
-    """The convolutions of a VGG-16 state dict in torchvision's layout.
+    """The convolutions of VGG-16, and which copy of them this is.
 
-    Returns the 13 pairs (weight (out, in, 3, 3), bias (out,)), float32.
-    Raises DamagedFile for a file that is not the known one (by SHA-256), or
-    whose tensors are absent or do not fit together.
+    Arguments: `path` torchvision's state dict (.pth, .pt, read with
+    `weights_only`), Keras' weights (.h5, .hdf5, which needs h5py) or arrays
+    (.npz), named `blockB_convC_w` (out, in, 3, 3) and `blockB_convC_b` (out,)
+    or as torchvision names them.
+
+    Returns (copy, layers): a `Copy` and the 13 pairs (weight (out, in, 3, 3),
+    bias (out,)), float32.  Raises MissingData where there is no file, or no
+    h5py to read it with, DamagedFile for one that is cut short, that is no
+    VGG-16, or no copy known here, and pickle.UnpicklingError for a .pth that
+    would run code.
     """
-    if not Path(path).is_file():
+    path = Path(path)
+    if not path.is_file():
         raise MissingData(
             f"{path} is not here, and no features of these pixels are kept"
         )
     with open(path, "rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    if digest != roots.VGG16_SHA256:
+    by_file = digest == roots.VGG16_SHA256
+    known = " or ".join(
+        f"{copy.name} ({copy.identity[:16]})" for copy in copies()
+    )
+    try:
+        layers = _layers(path, _state(path))
+    except DamagedFile as error:
+        if by_file or "SHA-256" in str(error):
+            raise
         raise DamagedFile(
             path,
-            found=f"SHA-256 {digest}",
-            expected=f"{roots.VGG16_SHA256}, torchvision's {roots.VGG16_FILE}",
+            found=f"SHA-256 {digest}, and in it {error.found}",
+            expected=f"{error.expected}, of a known copy: {known}",
+        ) from error
+    if by_file:
+        return torchvision(), layers
+    mark = fingerprint(sha256(t.numpy()) for pair in layers for t in pair)
+    for copy in copies():
+        if copy.identity == mark:
+            return copy, layers
+    raise DamagedFile(
+        path,
+        found=f"SHA-256 {digest}, kernels of fingerprint {mark}",
+        expected=f"a known copy: {known}",
+    )
+
+
+def _state(path):
+    """name -> array of a file, kernels as (out, in, 3, 3)."""
+    try:
+        if path.suffix in (".pth", ".pt"):
+            return torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+        if path.suffix in (".h5", ".hdf5"):
+            return _keras(path)
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        if isinstance(error, MissingData):
+            raise
+        found = f"{type(error).__name__}: {error}"
+        raise DamagedFile(path, found=found, expected="a whole file") from None
+    except zipfile.BadZipFile as error:
+        found = f"a broken archive ({error})"
+        raise DamagedFile(path, found=found, expected="a whole file") from None
+    raise DamagedFile(
+        path,
+        found=f"a name that ends in {path.suffix or 'nothing'!r}",
+        expected=".pth, .pt, .h5, .hdf5 or .npz",
+    )
+
+
+def _keras(path):
+    """Keras' groups blockB_convC, a kernel (3, 3, in, out) and a bias each."""
+    try:
+        import h5py
+    except ImportError:
+        raise MissingData(
+            f"{path} is Keras' and h5py, which reads it, is not installed; "
+            "run pip install h5py, or provide an .npz"
+        ) from None
+    found = {}
+
+    def visit(name, item):
+        layer = next((p for p in name.split("/") if p[:5] == "block"), None)
+        if layer and isinstance(item, h5py.Dataset):
+            array = item[()]
+            if array.ndim == 4:
+                found[f"{layer}_w"] = array.transpose(3, 2, 0, 1)
+            elif array.ndim == 1:
+                found[f"{layer}_b"] = array
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return found
+
+
+def _layers(path, state):
+    """The 13 pairs out of `state`, checked to fit together."""
+    if not isinstance(state, dict):
+        raise DamagedFile(
+            path,
+            found=f"a {type(state).__name__}",
+            expected="tensors by name",
         )
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    oxford = any(name in state for name, _ in OXFORD_NAMES)
     layers, channels = [], 3
-    for i in (i for block in BLOCKS for i in block):
-        weight = state.get(f"features.{i}.weight", torch.empty(0))
-        bias = state.get(f"features.{i}.bias", torch.empty(0))
+    for names in OXFORD_NAMES if oxford else TORCHVISION_NAMES:
+        weight, bias = (_tensor(state.get(name)) for name in names)
         expected = (len(weight), channels, 3, 3)
         if tuple(weight.shape) != expected or bias.shape != weight.shape[:1]:
+            layer = names[0].removesuffix(".weight").removesuffix("_w")
             raise DamagedFile(
                 path,
-                found=f"features.{i} of shapes {tuple(weight.shape)} and "
+                found=f"{layer} of shapes {tuple(weight.shape)} and "
                 f"{tuple(bias.shape)}",
                 expected=f"(out, {channels}, 3, 3) and (out,)",
             )
         channels = len(weight)
-        layers.append((weight.float(), bias.float()))
+        layers.append((weight, bias))
     return layers
 
 
-def features(layers, pixels):
-    """The features of a batch of images.
+def _tensor(value):
+    """A float32 tensor, contiguous; empty for what is absent or no array."""
+    if not isinstance(value, np.ndarray | torch.Tensor):
+        return torch.empty(0)
+    value = torch.as_tensor(np.ascontiguousarray(value))
+    return value.float() if value.ndim else torch.empty(0)
 
-    Arguments: `layers` as `read_weights` returns them, on the device of
-    `pixels`, (n, 3, height, width) levels 0 to 255.
 
-    Returns (n, channels × 4 × 4) float32, channel-major.  Cost: 10 Gflop an
-    image with the real weights.
+def prepare(copy, pixels):
+    """Levels 0 to 255, (n, 3, height, width), as `copy` was trained on them.
+
+    Returns float32 (n, 3, 128, 128), bilinear between the pixels.
     """
-    x = pixels.float() / 127.5 - 1
-    x = F.interpolate(x, size=(SIZE, SIZE), mode="bilinear")
+    x = pixels[:, list(copy.order)].float()
+    shift, scale = (
+        torch.tensor(v, dtype=x.dtype, device=x.device).view(3, 1, 1)
+        for v in (copy.shift, copy.scale)
+    )
+    x = (x - shift) / scale
+    return F.interpolate(x, size=(SIZE, SIZE), mode="bilinear")
+
+
+def features(layers, x):
+    """The features of prepared images `x` (n, 3, 128, 128).
+
+    Arguments: `layers` as `read_weights` returns them, of the type and on the
+    device of `x`.  Returns (n, channels × 4 × 4), channel-major, of that type.
+    Cost: 10 Gflop an image with the real weights.
+    """
+    x = x.contiguous(memory_format=torch.channels_last)
     remaining = iter(layers)
     for block in BLOCKS:
         for _ in block:
             weight, bias = next(remaining)
             x = F.conv2d(x, weight, bias, padding=1).relu_()
         x = F.max_pool2d(x, 2)
-    return x.flatten(1)  # (n, channels × 4 × 4)
-
-
-def feature_digests(raw):
-    """The digests that the features of `raw` pixels are known by."""
-    return (*raw.digests, roots.VGG16_SHA256)
-
-
-def read_features(root, *, device, batch=100):
-    """The features of both splits as `Raw`, computed once and then kept.
-
-    They are kept as `ROOT/vgg16-features/FINGERPRINT-{train,test}.npy`; the
-    fingerprint is that of the pixels, the labels and the weights, so other
-    pixels never meet these features.  Computing them takes a GPU a minute or
-    so and a CPU hours.
-    """
-    raw = read_cifar10(root)
-    digests = feature_digests(raw)
-    stem = Path(root) / "vgg16-features" / fingerprint(digests)
-    found, layers = [], None
-    for part, pixels in (("train", raw.train_x), ("test", raw.test_x)):
-        path = stem.with_name(f"{stem.name}-{part}.npy")
-        if not path.is_file():
-            layers = layers or [
-                (weight.to(device), bias.to(device))
-                for weight, bias in read_weights(Path(root) / roots.VGG16_FILE)
-            ]
-            _write_features(path, layers, pixels, device, batch)
-        found.append(_read_npy(path, len(pixels)))
-    return Raw(
-        found[0],
-        raw.train_y,
-        found[1],
-        raw.test_y,
-        digests=digests,
-        source=f"VGG-16 features of CIFAR-10, {raw.source}",
-    )
-
-
-@torch.no_grad()
-def _write_features(path, layers, pixels, device, batch):
-    with files.whole(path) as scratch:
-        shape = (len(pixels), 16 * len(layers[-1][0]))
-        out = np.lib.format.open_memmap(scratch, "w+", np.float32, shape)
-        with progress(desc=path.stem, unit="image", total=len(pixels)) as bar:
-            for i in range(0, len(pixels), batch):
-                chunk = torch.from_numpy(pixels[i : i + batch].copy())
-                out[i : i + batch] = features(layers, chunk.to(device)).cpu()
-                bar.update(len(chunk))
-        out.flush()
-
-
-def _read_npy(path, count):
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise DamagedFile(
-            path, found=str(error), expected="a whole .npy file"
-        ) from error
-    if array.dtype != np.float32 or array.ndim != 2 or len(array) != count:
-        raise DamagedFile(
-            path,
-            found=f"{array.dtype} of shape {array.shape}",
-            expected=f"float32 of shape ({count}, features)",
-        )
-    return array
+    return x.contiguous().flatten(1)  # (n, channels × 4 × 4)
