@@ -265,6 +265,8 @@ found = {
 cells = found["main"]
 
 # %% tags=["remove-cell"]
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -302,7 +304,7 @@ def crossing(cell, which, level=0.062):
     None where it does not get there.
     """
     seen = cell["seen"]
-    for before, after in zip(seen, seen[1:]):
+    for before, after in pairwise(seen):
         if after[which] <= level < before[which]:
             t = (before[which] - level) / (before[which] - after[which])
             return {

@@ -107,54 +107,40 @@ def _extract(path, layers, pixels, copy, precision, device, batch):
     layers = [
         (w.contiguous(memory_format=torch.channels_last), b) for w, b in layers
     ]
-    with _Rows(path, len(pixels), 16 * len(layers[-1][0])) as rows:
-        bar = progress(desc=path.stem, unit="image", total=len(pixels))
-        with bar:
-            bar.update(rows.done)
-            for i in range(rows.done, len(pixels), batch):
-                chunk = torch.from_numpy(pixels[i : i + batch].copy())
-                x = vgg16.prepare(copy, chunk.to(device)).to(dtype)
-                rows.append(vgg16.features(layers, x).half().cpu().numpy())
-                bar.update(len(chunk))
+    rows = _Rows(path, len(pixels), 16 * len(layers[-1][0]))
+    bar = progress(desc=path.stem, unit="image", total=len(pixels))
+    with bar:
+        bar.update(rows.done)
+        for i in range(rows.done, len(pixels), batch):
+            chunk = torch.from_numpy(pixels[i : i + batch].copy())
+            x = vgg16.prepare(copy, chunk.to(device)).to(dtype)
+            rows.append(vgg16.features(layers, x).half().cpu().numpy())
+            bar.update(len(chunk))
+    os.replace(rows.partial, path)
 
 
 class _Rows:
-    """A float16 .npy file that grows by rows and is renamed when whole."""
+    """A float16 .npy file, `path.partial`, that grows by whole rows."""
 
     def __init__(self, path, count, width):
-        self.path, self.count = path, count
         self.partial = path.with_name(f"{path.name}.partial")
+        wanted = {"descr": "<f2", "fortran_order": False}
         with open(self.partial, "ab") as file:
             if file.tell() == 0:
-                np.lib.format.write_array_header_1_0(
-                    file,
-                    {
-                        "descr": "<f2",
-                        "fortran_order": False,
-                        "shape": (count, width),
-                    },
-                )
+                header = {**wanted, "shape": (count, width)}
+                np.lib.format.write_array_header_1_0(file, header)
         with open(self.partial, "rb") as file:
-            found = _header(self.partial, file)
+            shape, dtype = _header(self.partial, file)
             self._start, self._row = file.tell(), 2 * width
-        if found != ((count, width), np.dtype("<f2")):
+        if (shape, dtype.str) != ((count, width), "<f2"):
             raise DamagedFile(
                 self.partial,
-                found=f"{found[1]} of shape {found[0]}",
+                found=f"{dtype} of shape {shape}",
                 expected=f"float16 of shape ({count}, {width}); delete it",
             )
         size = self.partial.stat().st_size - self._start
-        self.done = size // self._row
-        self._file = open(self.partial, "r+b")
-        self._file.truncate(self._start + self.done * self._row)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *failure):
-        self._file.close()
-        if self.done == self.count and failure[0] is None:
-            os.replace(self.partial, self.path)
+        self.done = min(size // self._row, count)
+        os.truncate(self.partial, self._start + self.done * self._row)
 
     def append(self, rows):
         """Adds `rows`; raises where they overflow or another wrote here."""
@@ -162,13 +148,12 @@ class _Rows:
             raise OverflowError(
                 f"a feature of image {self.done} or after exceeds float16"
             )
-        end = self._file.seek(0, os.SEEK_END)
-        if end != self._start + self.done * self._row:
-            raise RuntimeError(
-                f"another process writes {self.partial}: let one go on"
-            )
-        self._file.write(rows.tobytes())
-        self._file.flush()
+        with open(self.partial, "ab") as file:
+            if file.tell() != self._start + self.done * self._row:
+                raise RuntimeError(
+                    f"another process writes {self.partial}: let one go on"
+                )
+            file.write(rows.tobytes())
         self.done += len(rows)
 
 
@@ -178,7 +163,7 @@ def _header(path, file):
         version = np.lib.format.read_magic(file)
         if version != (1, 0):
             raise ValueError(f"a .npy file of version {version}")
-        shape, order, dtype = np.lib.format.read_array_header_1_0(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     except (ValueError, EOFError) as error:
         raise DamagedFile(
             path, found=str(error), expected="a .npy file; delete it"

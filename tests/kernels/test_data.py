@@ -1,5 +1,6 @@
 """kernels.data: what is read is what was written, and damage is named."""
 
+import dataclasses
 import functools
 import gzip
 import hashlib
@@ -17,11 +18,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kernels import data
-from kernels.data import files, normalize, roots, vgg16
+from kernels.data import features, files, normalize, roots, vgg16
+from kernels.data.dataset import fingerprint, sha256
 
 REAL = os.environ.get("CONNECTED_LANDSCAPE_DATA")
 TRAIN, TEST = 7, 4  # examples in the small datasets written here
@@ -624,21 +626,29 @@ def oracle_features(state, pixels):
     del own["classifier.0.weight"]
     net.load_state_dict(own)
     grow = nn.Upsample(size=(128, 128), mode="bilinear", align_corners=False)
-    images = torch.from_numpy(pixels).double() / 255  # then to [-1, 1]
-    with torch.no_grad():
-        return net.double()((grow(images) - 0.5) / 0.5)  # (n, c, 4, 4)
+    images = torch.from_numpy(pixels).double() / 255
+    mean = torch.tensor([0.485, 0.456, 0.406]).double().view(3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).double().view(3, 1, 1)
+    with torch.no_grad():  # torchvision's own preparation
+        return net.double()((grow(images) - mean) / std)  # (n, c, 4, 4)
 
 
 @small
-def test_vgg16_features(cifar10, weights):
+@pytest.mark.parametrize(
+    ("precision", "close"), [("float32", 1e-3), ("bfloat16", 0.03)]
+)
+def test_vgg16_features(cifar10, weights, precision, close):
     root, records = cifar10
+    features.read_features(root, precision=precision)
     found = data.load("vgg16_features", root)
     pixels = records[:, :, 1:].reshape(18, 3, 32, 32)
     wanted = oracle_features(weights[1], pixels)
     assert wanted.shape == (18, 2, 4, 4)
     assert wanted.abs().max() > 0.01
     got = torch.cat([found.train.x, found.test.x]).double()
-    assert (got - wanted.flatten(1)).abs().max() < 1e-5
+    off = (got - wanted.flatten(1)).norm() / wanted.norm()
+    assert off < close
+    assert f"torchvision's VGG-16 in {precision}" in found.source
     assert found.train.y.tolist() == records[:5, :, 0].ravel().tolist()
     assert found.image_shape is None
     kept = {p.name for p in (root / "vgg16-features").iterdir()}
@@ -651,8 +661,76 @@ def test_vgg16_features(cifar10, weights):
     scaled = data.load("vgg16_features", root, normalize="global").train.x
     assert float(scaled.mean()) == pytest.approx(0, abs=1e-5)
     assert float(scaled.std(correction=0)) == pytest.approx(1, abs=1e-5)
+    scaled = data.load("vgg16_features", root, normalize="deviation").train.x
+    whole = found.train.x.double()
+    assert torch.allclose(
+        scaled.double(), whole / whole.std(correction=0), rtol=1e-5
+    )
     status = data.status(root)["vgg16_features"]
     assert (status["present"], status["fingerprint"]) == (True, mark)
+
+
+class Killed(Exception):
+    pass
+
+
+@small
+@given(kill=st.integers(0, 17), torn=st.integers(0, 63))
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_a_killed_extraction_goes_on_where_it_was(
+    cifar10, weights, monkeypatch, kill, torn
+):
+    root, _ = cifar10
+    folder = root / "vgg16-features"
+    run = functools.partial(features.read_features, root, batch=2)
+    whole = run()
+    files = {p.name: p.read_bytes() for p in folder.iterdir()}
+    for path in folder.iterdir():
+        path.unlink()
+    seen, real = [], vgg16.features
+
+    def dies(layers, x):
+        if sum(seen) >= kill:
+            raise Killed
+        seen.append(len(x))
+        return real(layers, x)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vgg16, "features", dies)
+        with pytest.raises(Killed):
+            run()
+    for path in folder.glob("*.partial"):
+        with open(path, "ab") as file:
+            file.write(b"x" * torn)  # a row that was half written
+    with monkeypatch.context() as patch:
+        more = []
+        patch.setattr(
+            vgg16, "features", lambda w, x: more.append(len(x)) or real(w, x)
+        )
+        again = run()
+    assert sum(seen) + sum(more) == 18  # nothing twice
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == files
+    assert again.digests == whole.digests
+
+
+@small
+def test_a_foreign_partial_file_is_named(cifar10, weights):
+    root, _ = cifar10
+    mark = data.load("vgg16_features", root).fingerprint
+    path = root / "vgg16-features" / f"{mark}-test.npy"
+    path.unlink()
+    partial = path.with_name(f"{path.name}.partial")
+    with open(partial, "wb") as file:
+        np.save(file, np.zeros((3, 4)))
+    with pytest.raises(data.DamagedFile, match="float64 of shape"):
+        data.load("vgg16_features", root)
+    partial.write_bytes(b"no such thing")
+    with pytest.raises(data.DamagedFile, match="delete it"):
+        data.load("vgg16_features", root)
 
 
 @small
@@ -701,6 +779,112 @@ def test_broken_features_are_named_and_no_pickle_is_loaded(cifar10, weights):
     np.save(path, np.zeros((3, 4)))
     with pytest.raises(data.DamagedFile, match=r"float64 of shape \(3, 4\)"):
         data.load("vgg16_features", root)
+
+
+@pytest.fixture
+def oxford(tmp_path, monkeypatch):
+    """The same narrow net as Oxford's: its layers, known by fingerprint."""
+    g = torch.Generator().manual_seed(1)
+    layers, channels = [], 3
+    for block, width in zip(vgg16.BLOCKS, (2, 3, 4, 5, 2)):
+        for _ in block:
+            shape = (width, channels, 3, 3)
+            kernel = torch.randn(shape, generator=g)
+            layers.append((kernel, torch.randn(width, generator=g)))
+            channels = width
+    parts = [sha256(t.numpy()) for pair in layers for t in pair]
+    copy = dataclasses.replace(vgg16.OXFORD, identity=fingerprint(parts))
+    monkeypatch.setattr(vgg16, "OXFORD", copy)
+    return layers
+
+
+def write_weights(path, layers, names):
+    arrays = {
+        name: tensor.numpy()
+        for pair, both in zip(layers, names)
+        for tensor, name in zip(pair, both)
+    }
+    if path.suffix == ".npz":
+        np.savez(path, **arrays)
+    elif path.suffix == ".pth":
+        torch.save({k: torch.from_numpy(v) for k, v in arrays.items()}, path)
+    else:
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(path, "w") as file:
+            for name, array in arrays.items():
+                layer, kind = name.rsplit("_", 1)
+                if array.ndim == 4:  # Keras: (3, 3, in, out)
+                    array = array.transpose(2, 3, 1, 0)
+                file[f"{layer}/{layer}_{kind.upper()}_1:0"] = array
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pth", ".h5"])
+@pytest.mark.parametrize("names", ["OXFORD_NAMES", "TORCHVISION_NAMES"])
+def test_a_copy_is_known_whatever_file_it_came_in(
+    oxford, tmp_path, suffix, names
+):
+    if suffix == ".h5" and names != "OXFORD_NAMES":
+        pytest.skip("Keras has names of its own")
+    path = tmp_path / f"weights{suffix}"
+    write_weights(path, oxford, getattr(vgg16, names))
+    copy, layers = vgg16.read_weights(path)
+    assert copy.name == "Oxford's"
+    for pair, wanted in zip(layers, oxford, strict=True):
+        assert all(map(torch.equal, pair, wanted))
+
+
+def test_a_changed_weight_makes_another_copy(oxford, tmp_path):
+    path = tmp_path / "weights.npz"
+    oxford[7][1][0] += 2**-20
+    write_weights(path, oxford, vgg16.OXFORD_NAMES)
+    with pytest.raises(data.DamagedFile, match="expected a known copy"):
+        vgg16.read_weights(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(data.DamagedFile, match="SHA-256"):
+        vgg16.read_weights(path)
+    other = tmp_path / "weights.bin"
+    other.write_bytes(b"")
+    with pytest.raises(data.DamagedFile, match=r"expected \.pth"):
+        vgg16.read_weights(other)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_each_copy_has_its_own_preparation(which):
+    copy = vgg16.copies()[which]
+    rgb = torch.tensor([10.0, 20, 30]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    wanted = [
+        [30 - 103.939, 20 - 116.779, 10 - 123.68],
+        [
+            (10 / 255 - 0.485) / 0.229,
+            (20 / 255 - 0.456) / 0.224,
+            (30 / 255 - 0.406) / 0.225,
+        ],
+    ][which]
+    x = vgg16.prepare(copy, rgb.to(torch.uint8))
+    assert x.shape == (1, 3, 128, 128)
+    assert torch.allclose(x[0, :, 60, 7], torch.tensor(wanted), rtol=1e-5)
+
+
+def test_the_real_oxford_weights():
+    path = vgg16.find(REAL) if REAL else None
+    if path is None:
+        pytest.skip("no VGG-16 weights here")
+    copy, layers = vgg16.read_weights(path)
+    assert sum(t.numel() for pair in layers for t in pair) == 14_714_688
+    g = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (2, 3, 32, 32), generator=g).to(torch.uint8)
+    x = vgg16.prepare(copy, pixels)
+    exact = vgg16.features(
+        [(w.double(), b.double()) for w, b in layers], x.double()
+    )
+    assert exact.shape == (2, 8192)
+    half = [(w.bfloat16(), b.bfloat16()) for w, b in layers]
+    for weights, dtype, close in (
+        (layers, torch.float32, 1e-4),
+        (half, torch.bfloat16, 0.05),
+    ):
+        got = vgg16.features(weights, x.to(dtype)).double()
+        assert (got - exact).norm() / exact.norm() < close
 
 
 class Exploit:
