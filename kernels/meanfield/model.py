@@ -24,6 +24,7 @@ def init(
     trials,
     generator,
     std=1.0,
+    mean=0.0,
     distribution="normal",
     dtype=torch.float32,
     device=None,
@@ -36,8 +37,12 @@ def init(
     standard deviation std / sqrt(d), so that a unit's pre-activation is of
     order std for inputs of unit variance; every entry of a later layer has
     standard deviation std itself, with no factor of N (the 1/N stands in
-    the network).  `distribution`, one name or one per layer, a law of mean
-    zero and exactly that standard deviation: "normal"; "uniform", on
+    the network).  `mean`, one number or one per layer, is added to every
+    entry, in the first layer as mean / sqrt(d).  With two middle layers or
+    more of mean zero the limit N = infinity stands still: each layer's sums
+    then vanish like 1 / sqrt(N); a middle mean that is not zero lets it move.
+    `distribution`, one name or one per layer, a law about that mean of
+    exactly that standard deviation: "normal"; "uniform", on
     [-sqrt(3) std, sqrt(3) std], the bounded law of S20's (A4); "bimodal", a
     fair sign times m (1 + 0.1 xi), xi standard normal, with m = std /
     sqrt(1.01), two bumps at almost +-std.  `generator` draws everything, on
@@ -45,13 +50,15 @@ def init(
 
     Returns a tuple of weights, shapes (R, N, d), (R, N, N) ..., (R, C, N).
 
-    Raises ValueError for sizes, std, trials or a law that make no sense.
+    Raises ValueError for sizes, std, mean, trials or a law that make no
+    sense.
     """
     sizes = _checked_sizes(sizes)
     if trials < 1:
         raise ValueError(f"trials must be at least 1, got {trials}")
     layers = len(sizes) - 1
     stds = _per_layer("std", std, layers)
+    means = _per_layer("mean", mean, layers)
     laws = _per_layer("distribution", distribution, layers)
     weights = []
     for layer in range(layers):
@@ -60,7 +67,11 @@ def init(
         shape = (fan_out, fan_in) if last else (fan_in, fan_out)
         w = torch.empty((trials, *shape), dtype=dtype, device=generator.device)
         _fill(w, laws[layer], generator)
-        w *= _scale(stds[layer], fan_in if layer == 0 else 1)
+        shrink = 1 / math.sqrt(fan_in) if layer == 0 else 1.0
+        w *= _checked("std", stds[layer], least=0.0) * shrink
+        shift = _checked("mean", means[layer]) * shrink
+        if shift:
+            w += shift
         w = w.to(device or generator.device)
         weights.append(w if last else w.mT)
     return tuple(weights)
@@ -88,10 +99,11 @@ def _per_layer(name, value, layers):
     return tuple(value)
 
 
-def _scale(std, fan_in):
-    if not (math.isfinite(std) and std >= 0):
-        raise ValueError(f"std must be a finite number >= 0, got {std}")
-    return std / math.sqrt(fan_in)
+def _checked(name, value, least=-math.inf):
+    if not (math.isfinite(value) and value >= least):
+        above = "" if least < 0 else f" >= {least:g}"
+        raise ValueError(f"{name} must be a finite number{above}, got {value}")
+    return value
 
 
 def _fill(w, law, generator):
