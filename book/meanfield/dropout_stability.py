@@ -93,9 +93,9 @@ scale = run.scale(
                 dataset="digits",
                 widths=[50, 100, 200, 400, 800, 1600],
                 trials=5,
-                step_size=0.1,  # alpha
+                step_size=0.2,  # alpha
                 std=[1.0, 1.0],  # of the initial w_i (times sqrt(d)) and a_i
-                steps=1300,  # minibatches of 100: 100 epochs
+                steps=650,  # minibatches of 100: 50 epochs
             )
         },
         looks=20,
