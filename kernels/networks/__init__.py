@@ -23,9 +23,10 @@ Modules that are doors of this room:
 
 from kernels.networks import checks, kept, losses, placing, tree
 from kernels.networks.batchnorm import fold_batch_norm
+from kernels.networks.layers import Layer, Pool
 from kernels.networks.models import conv3, mlp, vgg11
 from kernels.networks.modules import from_module, to_module
-from kernels.networks.network import Layer, Network, Pool, columns
+from kernels.networks.network import Network, columns
 from kernels.networks.tree import Parameters
 
 __all__ = [

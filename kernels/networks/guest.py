@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from kernels.networks.batchnorm import fold_batch_norm, scale_and_shift
-from kernels.networks.network import Layer, Network, Pool
+from kernels.networks.beyond import why_not
+from kernels.networks.layers import Layer, Pool
+from kernels.networks.network import Network
 from kernels.networks.tracing import Step
 from kernels.networks.tree import Parameters
 
@@ -54,7 +56,7 @@ class Guest:
                 act(self, step.name, step.module)
                 self.shape = step.shape
                 return
-        raise ValueError(f"{step.name}: {_why_not(step.module)}")
+        raise ValueError(f"{step.name}: {why_not(step.module)}")
 
     def finish(self) -> tuple[Network, Parameters]:
         """The network and its parameters."""
@@ -307,32 +309,4 @@ _KINDS = {
     nn.AdaptiveAvgPool2d: Guest.adaptive_pool,
     nn.Flatten: Guest.flatten,
     (nn.Identity, nn.modules.dropout._DropoutNd): Guest.nothing,
-}
-
-
-def _why_not(module):
-    """Why the constructions do not reach a module."""
-    for kinds, why in _REASONS.items():
-        if isinstance(module, kinds):
-            return why
-    if type(module).__module__ == "torch.nn.modules.activation":
-        return (
-            "the constructions and the certificates are proved for ReLU, the "
-            "same in every layer"
-        )
-    return (
-        "the constructions reach Linear, Conv2d, BatchNorm, ReLU, max and "
-        "average pooling, Flatten, Dropout and Identity"
-    )
-
-
-_REASONS = {
-    (nn.Softmax, nn.LogSoftmax): (
-        "the losses here read the outputs before it; the module without it "
-        "will do"
-    ),
-    (nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm): (
-        "it normalises each input by that input's own statistics, so that it "
-        "is not linear in eval mode and cannot be folded"
-    ),
 }

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from kernels.networks.network import Layer, Network, Pool
+from kernels.networks.layers import Layer, Pool
+from kernels.networks.network import Network
 
 
 def mlp(widths: Sequence[int], bias: bool = True) -> Network:

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from kernels.networks import tree
 from kernels.networks.checks import check_parameters, one_of
+from kernels.networks.layers import Layer, shape_after
 from kernels.networks.tree import Parameters
 
 
@@ -21,99 +22,6 @@ def columns(weight: Tensor, units: int) -> Tensor:
     weight; it must divide the weight's columns.
     """
     return weight.reshape(weight.shape[0], units, -1 if weight.numel() else 0)
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Pooling after a convolution's ReLU.
-
-    ``"max"`` and ``"average"``: windows of ``size`` x ``size``, ``stride``
-    apart (None: ``size``), on maps with ``padding`` around them, which is
-    never a maximum and counts as zeros in averages; ``"adaptive"``: averages
-    down (or up) to ``size`` x ``size``.
-    """
-
-    kind: str
-    size: int
-    stride: int | None = None
-    padding: int = 0
-
-    def __post_init__(self):
-        if self.kind not in ("max", "average", "adaptive"):
-            raise ValueError(
-                f"pool kind {self.kind!r} is none of 'max', 'average', "
-                "'adaptive'"
-            )
-        if self.size < 1:
-            raise ValueError(f"pool size is {self.size}; at least 1 will do")
-        if self.kind == "adaptive":
-            if self.stride is not None or self.padding:
-                raise ValueError(
-                    f"pool stride is {self.stride} and padding "
-                    f"{self.padding}; adaptive pooling has neither"
-                )
-            return
-        if self.stride is None:
-            object.__setattr__(self, "stride", self.size)
-        if self.stride < 1:
-            raise ValueError(
-                f"pool stride is {self.stride}; at least 1 will do"
-            )
-        if not 0 <= self.padding <= self.size // 2:
-            raise ValueError(
-                f"pool padding is {self.padding}; 0 to {self.size // 2}, half "
-                "the size, will do"
-            )
-
-    def __call__(self, h: Tensor) -> Tensor:
-        if self.kind == "adaptive":
-            return functional.adaptive_avg_pool2d(h, self.size)
-        if self.kind == "max":
-            return functional.max_pool2d(
-                h, self.size, self.stride, self.padding
-            )
-        return functional.avg_pool2d(h, self.size, self.stride, self.padding)
-
-    def maxima(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Maxima and their places in the flattened maps, both (n, C, …)."""
-        return functional.max_pool2d(
-            h, self.size, self.stride, self.padding, return_indices=True
-        )
-
-    def windows(self, h: Tensor) -> Tensor:
-        """What each maximum is taken over: (n, C, rows, columns, size²).
-
-        Places in the padding hold -inf.
-        """
-        h = functional.pad(h, (self.padding,) * 4, value=-math.inf)
-        for side in (2, 3):
-            h = h.unfold(side, self.size, self.stride)
-        return h.flatten(-2)
-
-    def shape(self, height: int, width: int) -> tuple[int, int]:
-        if self.kind == "adaptive":
-            return self.size, self.size
-        height, width = (
-            (side + 2 * self.padding - self.size) // self.stride + 1
-            for side in (height, width)
-        )
-        return height, width
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer: ``width`` units, linear or (with ``kernel``) convolution.
-
-    ``kernel``, ``padding`` and ``stride`` are the convolution's (square),
-    ``pools`` what follows its ReLU.
-    """
-
-    width: int
-    bias: bool = True
-    kernel: int | None = None
-    padding: int = 0
-    stride: int = 1
-    pools: tuple[Pool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +46,7 @@ class Network:
             raise ValueError("layers is empty; at least one layer is needed")
         shapes = [self.inputs]
         for i, layer in enumerate(self.layers, 1):
-            shapes.append(_shape_after(i, layer, shapes[-1]))
+            shapes.append(shape_after(i, layer, shapes[-1]))
         if self.layers[-1].kernel is not None:
             raise ValueError(
                 f"layer {self.depth}, the last, is a convolution; the last "
@@ -331,30 +239,3 @@ class Network:
     def _within(self, name, value, low, high):
         if not low <= value <= high:
             raise ValueError(f"{name} is {value}; {low} to {high} will do")
-
-
-def _shape_after(i, layer, shape):
-    if layer.width < 0:
-        raise ValueError(
-            f"layer {i}: width is {layer.width}; 0 or more will do"
-        )
-    if layer.kernel is None:
-        if layer.pools:
-            raise ValueError(f"layer {i}: pools need a convolution")
-        return (layer.width,)
-    if len(shape) != 3:
-        raise ValueError(
-            f"layer {i}: a convolution cannot read features of shape {shape}"
-        )
-    size = [
-        (side + 2 * layer.padding - layer.kernel) // layer.stride + 1
-        for side in shape[1:]
-    ]
-    for pool in layer.pools:
-        size = pool.shape(*size)
-    if min(size) < 1:
-        raise ValueError(
-            f"layer {i}: nothing is left of maps of {shape[1]} x {shape[2]} "
-            f"after kernel {layer.kernel} and {layer.pools}"
-        )
-    return (layer.width, *size)
