@@ -38,6 +38,32 @@ _MOVED = {
 }
 
 
+def states(paper: str, *labels: str):
+    """Mark what computes numbered statements of a paper.
+
+    ``@states("K19", "Lemma 2", "Lemma 4")`` notes the pairs (paper, label) as
+    ``__statements__`` of a function or class and returns it unchanged; below
+    ``@property``.  The book's notation lists statement, function and test
+    from these marks.
+
+    >>> @states("K19", "Definition 1")
+    ... def dropped(): ...
+    >>> dropped.__statements__
+    (('K19', 'Definition 1'),)
+    """
+    if paper not in ("K19", "S20", "N21"):
+        raise ValueError(f"paper is {paper!r}; 'K19', 'S20' or 'N21' will do")
+    if not labels:
+        raise ValueError("labels is empty; one at least will do: 'Lemma 1'")
+
+    def mark(thing):
+        known = vars(thing).get("__statements__", ())
+        thing.__statements__ = (*((paper, each) for each in labels), *known)
+        return thing
+
+    return mark
+
+
 def __getattr__(name):
     """Rooms that were modules of their own go on under their old names."""
     if name in _MOVED:

@@ -1,10 +1,9 @@
 """Equation or theorem -> chapter, function, test: read from the sources.
 
-A public docstring of ``kernels`` claims a statement of a paper by naming
-both, the paper first: "K19, Lemma 1", "S20 (3.3) and (4.3)", "N21, Theorem
-4.1; K19, Theorem 1". ("K19's Lemma 1" only mentions it.) A chapter claims
-those that its "Reproduces" names. A test covers the public names that it
-uses, itself or through helpers, fixtures and constants of its folder.
+What is public in ``kernels`` claims a statement of a paper by its decorator,
+``@states("K19", "Lemma 1")``; docstrings only mention. A chapter claims those
+that its "Reproduces" names. A test covers the public names that it uses,
+itself or through helpers, fixtures and constants of its folder.
 """
 
 import ast
@@ -32,7 +31,6 @@ NAMED = (
 )
 EQUATION = rf"\({NUMBER}\)(?:[–-]\({NUMBER}\))?"
 ITEM = rf"(?:{NAMED}|{EQUATION})"
-CLAIM = re.compile(rf"\b(K19|S20|N21),? ({ITEM}(?:{MORE}{ITEM})*)")
 REPRODUCES = re.compile(r"\*\*Reproduces\*\*(.*?)\*\*Needs\*\*", re.DOTALL)
 
 
@@ -56,14 +54,14 @@ def labels(text):
     return found
 
 
-def claimed(text):
-    """[(paper, statement)] that a docstring claims."""
-    words = " ".join((text or "").split())
-    return [
-        (paper, label)
-        for paper, items in CLAIM.findall(words)
-        for label in labels(items)
-    ]
+def claimed(node):
+    """[(paper, statement)] that a definition's ``@states`` claim."""
+    found = []
+    for call in node.decorator_list:
+        if isinstance(call, ast.Call) and _dotted(call.func) == "states":
+            paper, *each = (argument.value for argument in call.args)
+            found += [(paper, label) for label in each]
+    return found
 
 
 def chapters(root=ROOT):
@@ -112,7 +110,7 @@ def _imports(tree):
 
 
 def functions(root=ROOT):
-    """{public name: (docstring, {full names that mean it})} of `kernels`.
+    """{public name: (its claims, {full names that mean it})} of `kernels`.
 
     The public name is the package's own where it exports the function
     ("paths.lemma1"), else the module's ("losses.targets"); methods follow
@@ -131,11 +129,10 @@ def functions(root=ROOT):
             full = f"{module}.{node.name}"
             name = exported.get(full, full)
             short = name.removeprefix("kernels.")
-            found[short] = ast.get_docstring(node), {full, name}
+            found[short] = claimed(node), {full, name}
             for method in _public(node.body):
                 if isinstance(node, ast.ClassDef):
-                    text = ast.get_docstring(method)
-                    found[f"{short}.{method.name}"] = text, set()
+                    found[f"{short}.{method.name}"] = claimed(method), set()
     return found
 
 
@@ -224,8 +221,8 @@ def table(root=ROOT):
     """
     rows = {(p, s): {} for p, known in STATEMENTS.items() for s in known}
     reached = covers(root)
-    for name, (text, full) in functions(root).items():
-        for claim in claimed(text):
+    for name, (claimed_, full) in functions(root).items():
+        for claim in claimed_:
             tests = _covered(name, full, reached)
             rows.setdefault(claim, {})[name] = tests
     places = chapters(root)

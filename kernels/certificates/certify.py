@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels import states
 from kernels.certificates.bounds import (
     box_losses,
     boxes,
@@ -26,6 +27,7 @@ _HELD_CUDA = 1 << 26
 _TINY = 1e-12
 
 
+@states("S20", "Definition 3.2")
 def certify(
     network: Network,
     path: Path,

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kernels import states
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -25,6 +27,7 @@ class Bound:
     rows: Tensor | None
 
 
+@states("K19", "Theorem 4")
 def pass_bound(
     x: Tensor,
     y: Tensor,

@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
+from kernels import states
 from kernels.networks import Network, Parameters, mlp
 
 
+@states("K19", "Theorem 4")
 def dataset(
     h: int,
     k: int | None = None,
@@ -60,6 +62,7 @@ def network(h: int) -> Network:
     return mlp([h + 2, h, 1], bias=False)
 
 
+@states("K19", "Theorem 4")
 def minima(h: int) -> tuple[Parameters, Parameters]:
     """Two parameters of :func:`network` with loss 0 (K19, Theorem 4).
 

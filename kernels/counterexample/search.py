@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels import states
+
 
 @dataclass(frozen=True)
 class Search:
@@ -20,6 +22,7 @@ class Search:
     losses: Tensor
 
 
+@states("K19", "Theorem 4", "Lemma 6")
 def lowest_pass(
     x: Tensor,
     y: Tensor,

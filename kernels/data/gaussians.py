@@ -9,6 +9,7 @@ import math
 import numpy as np
 import torch
 
+from kernels import states
 from kernels.data.dataset import Raw, sha256
 from kernels.data.normalize import finish
 
@@ -16,6 +17,7 @@ DIMENSION = 32
 DELTA = 0.5
 
 
+@states("S20", "Appendix D")
 def gaussian_sample(
     count,
     *,
@@ -67,6 +69,7 @@ def gaussian_stream(batch, *, generator, block=None, **options):
         yield from zip(x.split(batch), y.split(batch))
 
 
+@states("S20", "Appendix D")
 def gaussians(
     *,
     train=10_000,

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 import torch
 
+from kernels import states
 from kernels.networks import Network
 
 
+@states("K19", "Definition 1")
 def counts(
     net: Network, keep: float | Sequence[int | float], *, first: int = 1
 ) -> list[int]:

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from kernels import states
 from kernels.networks import Network, Parameters, columns
 from kernels.networks.kept import kept_places, scale_levels
 from kernels.networks.placing import Draft, cut
 
 
+@states("K19", "Definition 1")
 def dropout_network(
     net: Network,
     theta: Parameters,
@@ -39,6 +41,7 @@ def dropout_network(
         return tuple(layer.build() for layer in state)
 
 
+@states("N21", "Corollary 4.3")
 def subnetwork(
     net: Network,
     theta: Parameters,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels import states
 from kernels.cuda import launch
 from kernels.cuda.dropout import kept_outputs
 from kernels.dropout.draws import counts, draw
@@ -43,6 +44,8 @@ class Stability:
     best: int
 
 
+@states("K19", "Definition 1")
+@states("N21", "Experiment B")
 def stability(
     net: Network,
     theta: Parameters,

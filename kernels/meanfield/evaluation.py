@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from kernels import states
 from kernels.meanfield import losses, model
 from kernels.networks.losses import sample_errors, sample_losses
 
@@ -47,6 +48,7 @@ def masks(width, *, keep, count, generator, first=True):
     return pattern.scatter_(1, kept, True)
 
 
+@states("S20", "Definition 3.1", "(3.2)", "(3.4)", "(4.2)")
 @torch.no_grad()
 def evaluate(
     theta,

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 
 import torch
 
+from kernels import states
+
 LAWS = ("normal", "uniform", "bimodal")
 MODE_SPREAD = 0.1  # a mode's own deviation, as a fraction of its distance
 
@@ -163,6 +165,7 @@ def batched_inputs(theta, x):
     return x.expand(trials, *x.shape) if x.ndim == 2 else x
 
 
+@states("S20", "(3.1)", "(1.1)")
 def forward(theta, x, activation=torch.relu):
     """The networks' outputs, S20 (3.1) and (1.1).
 
@@ -183,6 +186,7 @@ def forward(theta, x, activation=torch.relu):
     return z  # (trials, n, C)
 
 
+@states("S20", "(3.4)")
 def drop(theta, kept):
     """The dropout networks theta_S of S20 (3.4): only kept neurons remain.
 

@@ -17,13 +17,14 @@ from contextlib import nullcontext
 
 import torch
 
-from kernels import device
+from kernels import device, states
 from kernels.cuda import launch
 from kernels.cuda import meanfield as fused
 from kernels.meanfield import activations, losses, model
 from kernels.meanfield.graphs import Captured
 
 
+@states("S20", "(4.3)")
 class Step:
     """A step that can be taken many times without allocating memory.
 
@@ -156,6 +157,7 @@ def _descend(w, above, below, step_size):
     w.mT.baddbmm_(below.mT, above, alpha=-step_size)
 
 
+@states("S20", "(3.3)", "(4.3)")
 def sgd_step(
     theta,
     x,

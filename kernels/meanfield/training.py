@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from kernels import device
+from kernels import device, states
 from kernels.meanfield import batches, model
 from kernels.meanfield.evaluation import Evaluation
 from kernels.meanfield.step import Step
@@ -33,6 +33,7 @@ class Training:
     losses: torch.Tensor  # (steps, R), each minibatch's before its step
 
 
+@states("S20", "(3.3)", "(4.3)")
 def train(
     theta,
     data,

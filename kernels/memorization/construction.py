@@ -16,12 +16,14 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from kernels import states
 from kernels.networks import Network, Parameters
 
 _TRIES = 32  # of random directions and planes; the widest gap is taken
 _TINY = 1e-12
 
 
+@states("N21", "Corollary 4.4")
 def capacity(before: int, last: int, *, kept: int, outputs: int) -> int:
     """The number of samples that (A1) of N21, Corollary 4.4, allows.
 
@@ -61,6 +63,7 @@ class Memory:
     gap: float
 
 
+@states("N21", "Corollary 4.4")
 def memorize(
     x: Tensor,
     y: Tensor,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kernels import states
 from kernels.networks import Parameters
 
 
@@ -81,6 +82,7 @@ def separate(features: Tensor, labels: Tensor, *, bias: bool = True) -> Planes:
     )
 
 
+@states("N21", "Corollary 4.5")
 def separating(
     features: Tensor, planes: Planes, hidden: int, *, loss: float
 ) -> Parameters:

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kernels import states
 from kernels.networks import tree
 from kernels.networks.checks import check_parameters, one_of
 from kernels.networks.layers import Layer, shape_after
 from kernels.networks.tree import Parameters
 
 
+@states("K19", "Remark 1")
 def columns(weight: Tensor, units: int) -> Tensor:
     """``weight`` as ``(out, units, block)``: one block of columns a unit.
 
@@ -149,6 +151,7 @@ class Network:
         """
         return z if i == self.depth else self.pool(i, torch.relu(z))
 
+    @states("N21", "(1)")
     def features(self, theta: Parameters, x: Tensor, layer: int) -> Tensor:
         """What layer ``layer + 1`` reads, N21 (1); layer 0 gives the input."""
         self._within("layer", layer, 0, self.depth - 1)
@@ -175,6 +178,7 @@ class Network:
         blocks = columns(h, self.widths[layer])  # (n, units, block)
         return blocks[:, units].flatten(1)
 
+    @states("N21", "(3)")
     def narrow(self, widths: Sequence[int], *, first: int = 0) -> "Network":
         """Layers ``first + 1`` … d with other numbers of units.
 

@@ -8,6 +8,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from kernels import states
 from kernels.networks import Network, Parameters
 from kernels.noise.linearised import Linearised, check, frobenius, norms
 from kernels.noise.spectral import spectral_norms
@@ -72,6 +73,7 @@ class Stability:
         values = torch.cat(list(self.activation_contraction.values()))
         return float(values[torch.isfinite(values)].max())
 
+    @states("K19", "Definition 4")
     def epsilon(
         self, *, beta: float = math.sqrt(2), constant: float = 1.0
     ) -> float:
@@ -85,6 +87,7 @@ class Stability:
         """
         return constant * beta * self._ratio(1.5) * _largest(self.output_norm)
 
+    @states("K19", "Lemma 3")
     def relative_bound(
         self, *, p: float, delta: float = 0.25, constant: float = 1.0
     ) -> float:
@@ -111,6 +114,7 @@ class Stability:
         return self.c * d**power / (math.sqrt(min(self.widths[1:-1])) * least)
 
 
+@states("K19", "Definition 2")
 @torch.no_grad()
 def stability(
     net: Network,

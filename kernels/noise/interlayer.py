@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels import states
 from kernels.networks import Network, Parameters, columns
 from kernels.noise.linearised import (
     Linearised,
@@ -48,6 +49,7 @@ class Smoothness:
         return torch.stack([value.amin(1) for value in least]).amin(0)
 
     @property
+    @states("K19", "Definition 3")
     def rho(self) -> float:
         """The rho of K19, Definition 3.
 
@@ -57,6 +59,7 @@ class Smoothness:
         return float(draws[(len(draws) - 1) // 2])
 
 
+@states("K19", "Definition 3", "Lemma 3", "Algorithm 1")
 @torch.no_grad()
 def smoothness(
     net: Network,

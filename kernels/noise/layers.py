@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels import states
 from kernels.networks import Network, Parameters, columns
 from kernels.noise.linearised import (
     Linearised,
@@ -34,6 +35,7 @@ class LayerNoise:
     dropped: Tensor  # (draws,), the fraction of units dropped
 
 
+@states("K19", "Lemma 5", "Lemma 8")
 @torch.no_grad()
 def layer_noise(
     net: Network,

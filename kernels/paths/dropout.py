@@ -1,5 +1,6 @@
 """K19's Lemmas 1 and 2 and Theorem 1: dropout-stable parameters."""
 
+from kernels import states
 from kernels.networks import Network, Parameters, columns
 from kernels.networks.checks import one_of
 from kernels.networks.kept import check_ends, kept_levels, scale_levels
@@ -11,6 +12,7 @@ from kernels.paths.path import Knots, Path
 STYLES = ("paper", "figure", "short")
 
 
+@states("K19", "Lemma 1")
 def lemma1(
     net: Network,
     theta: Parameters,
@@ -60,6 +62,7 @@ def lemma1(
     return Path(Knots(states))
 
 
+@states("K19", "Lemma 2", "Lemma 4")
 def lemma2(
     net: Network,
     theta: Parameters,
@@ -88,6 +91,8 @@ def lemma2(
     return Path(Knots([draft.given(theta), *states, draft.given(theta_prime)]))
 
 
+@states("K19", "Theorem 1")
+@states("S20", "Theorem 2")
 def theorem1(
     net: Network,
     theta_a: Parameters,

@@ -2,6 +2,7 @@
 
 import torch
 
+from kernels import states
 from kernels.networks import Network, Parameters
 from kernels.networks.checks import one_of
 from kernels.networks.kept import check_ends, check_like, kept_places
@@ -11,6 +12,7 @@ from kernels.paths.join import bridge
 from kernels.paths.path import Knots, Path
 
 
+@states("N21", "Theorem 4.1", "Claim 5.1")
 def theorem41(
     net: Network,
     theta_a: Parameters,

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from kernels import states
 from kernels.networks import Network, Parameters
 from kernels.networks.checks import one_of
 from kernels.networks.kept import check_ends, check_like
@@ -13,6 +14,7 @@ from kernels.paths.join import bridge, meet, room
 from kernels.paths.path import Knots, Path
 
 
+@states("K19", "Theorem 2", "Lemma 3", "Algorithm 1")
 def theorem2(
     net: Network,
     theta_a: Parameters,
@@ -51,6 +53,7 @@ def theorem2(
     return Path(Knots([*down, *meet(draft, a, b, style), *reversed(up)]))
 
 
+@states("K19", "Theorem 3")
 def theorem3(
     net: Network,
     theta_a: Parameters,

@@ -2,6 +2,7 @@
 
 import torch
 
+from kernels import states
 from kernels.networks import Network, Parameters
 from kernels.networks.checks import one_of
 from kernels.networks.kept import check_ends, kept_places, scale_levels
@@ -9,6 +10,7 @@ from kernels.networks.placing import Block, Draft, cut
 from kernels.paths.path import Knots, Path
 
 
+@states("S20", "Theorem 1")
 def two_layer(
     net: Network,
     theta_a: Parameters,

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from kernels import states
 from kernels.networks import Network, Parameters, losses, tree
 from kernels.networks.checks import one_of
 from kernels.runs import checkpoint
@@ -42,6 +43,7 @@ class Subnetworks:
     best: int
 
 
+@states("N21", "Experiment A", "(16)", "Corollary 4.2")
 def train(
     net: Network,
     theta: Parameters,
