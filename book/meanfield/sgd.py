@@ -740,7 +740,6 @@ for claim, v in {
     "s20-sgd-loss": loss_gap(cells, "tanh"),
     "s20-sgd-output": table(cells, "tanh", "output")[2],
     "s20-sgd-particles": table(cells, "tanh", "rms")[2],
-    "s20-sgd-particles-max": table(cells, "tanh", "max")[2],
 }.items():
     fit = fits.loglog(table(cells, "tanh", "rms")[1], v)
     run.measure(claim, fit.slope)

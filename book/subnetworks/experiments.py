@@ -646,6 +646,9 @@ def judge_half(c, prefix):
     a, b = (above(c, who, "train", 0) for who in "AB")
     run.measure(f"{prefix}-a", highest(a))
     run.measure(f"{prefix}-b", list(b[1].values()))
+    a, b = (above(c, who, "test", 1) for who in "AB")
+    run.measure(f"{prefix}-a-error", highest(a))
+    run.measure(f"{prefix}-b-error", list(b[1].values()))
 
 
 FACTORS = ("1/4", "1/2")
@@ -673,6 +676,10 @@ def judge(cells, joined, published):
             gap = [sum(a[layer][m] > b[layer][m] for layer in b) for m in b[1]]
             run.measure(f"n21-{name}-gap", gap)
             run.measure(f"n21-{name}-left", list(b[1].values()))
+            run.measure(f"n21-{name}-a-loss", highest(a))
+            wrong = [above(c, who, "test", 1, f) for who in "AB"]
+            run.measure(f"n21-{name}-a-error", highest(wrong[0]))
+            run.measure(f"n21-{name}-error", list(wrong[1][1].values()))
     both = [gather(of(cells, first), "B", "train", 0, f) for f in FACTORS]
     if all(both):
         low, high = (np.mean([v[0] for v in b.values()]) for b in both)

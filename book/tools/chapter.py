@@ -5,6 +5,7 @@ scale = run.scale(laptop={...}, paper={...})
 ...
 run.measure("s20-some-claim", values)
 run.finish(results)       # a paper run writes book/results/...json
+run.remeasure("s20-other-claim", values)      # from the recorded results
 run.verdict()
 run.footer()
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from book.tools import cases as case
-from book.tools import claims, digest, figures, keys, records
+from book.tools import claims, digest, figures, keys, records, verdicts
 from kernels import device, sweep
 
 PROFILES = ("laptop", "paper")
@@ -111,13 +112,31 @@ class Run:
         }
 
     def measure(self, claim, values):
-        """Note measurements of a claim, in the claim's unit."""
-        known = [c.id for c in claims.of(self.name)]
+        """Note measurements of a claim, in the claim's unit.
+
+        `claim` is its id, or ID-repaired for the statement that repairs it.
+        """
+        self.measures[self._known(claim)] = claims.measure(values)
+
+    def remeasure(self, claim, values):
+        """Note measurements that are taken from the recorded results.
+
+        For a claim that was written, or whose measure was changed, after the
+        recorded run; in a paper run the record is the run's own.
+        """
+        if self._record is not None:
+            measured = claims.measure(values)
+            self._record["measures"][self._known(claim)] = measured
+
+    def _known(self, claim):
+        known = []
+        for c in claims.of(self.name):
+            known += [c.id, f"{c.id}-repaired"] if c.repair else [c.id]
         if claim not in known:
             raise ValueError(
                 f"claim is {claim!r}; {self.name} judges {', '.join(known)}"
             )
-        self.measures[claim] = claims.measure(values)
+        return claim
 
     def finish(self, results):
         """Keep the results: a paper run writes the chapter's record."""
@@ -157,14 +176,10 @@ class Run:
 
     def verdict(self):
         """Show the verdict table of this chapter's claims."""
-        both = {}
         recorded = self._record["measures"] if self._record else {}
-        for c in claims.of(self.name):
-            scales = {"paper": recorded.get(c.id)}
-            if self.profile == "laptop":
-                scales["laptop"] = self.measures.get(c.id)
-            both[c.id] = scales
-        show(claims.Verdict(claims.of(self.name), both))
+        laptop = self.measures if self.profile == "laptop" else {}
+        known = claims.of(self.name)
+        show(verdicts.Verdict(known, laptop, recorded))
 
     def footer(self):
         """Show where this run's numbers, and the recorded ones, come from."""

@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from book.tools import claims, records, scores, site
+from book.tools import records, scores, site, verdicts
 from book.tools.statements import STATEMENTS, WORDS
 
 ROOT = records.ROOT
@@ -275,8 +275,8 @@ def page(paper, root=ROOT):
             first = ""
             text.append(f"{paper} {label}: {name or '–'}: {test}")
     caption = f"Statements of {scores.PAPERS[paper.lower()]}"
-    return scores.Shown(
-        claims.table(["".join(body)], caption, HEAD, "reference"),
+    return verdicts.Shown(
+        verdicts.table(["".join(body)], caption, HEAD, "reference"),
         "\n".join(text),
     )
 

@@ -1,8 +1,8 @@
 """The scoreboard: every claim of the three papers, and how it fared.
 
 Made from the claims (``book/claims``), the recorded runs (``book/results``)
-and the laptop runs' measures, which the committed notebooks carry beside
-their verdict tables.
+and the measures that the committed notebooks carry beside their verdict
+tables.
 """
 
 import html
@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-from book.tools import claims, records, site
+from book.tools import claims, records, site, verdicts
 
 ROOT = records.ROOT
 PAPERS = {
@@ -20,47 +20,42 @@ PAPERS = {
     "n21": "Nguyen et al. 2021",
 }
 MARKS = "<!-- scores -->", "<!-- end of scores -->"
+HEAD = ("paper", "claims", *claims.VERDICTS)
+COLUMNS = ("Claim", "Ours against the tolerance", "Verdict")
 
 
-def laptop(chapter, root=ROOT):
-    """Claim id -> measure of the chapter's committed laptop run."""
+def noted(chapter, root=ROOT):
+    """(measures of the laptop run, of the recorded run), by claim.
+
+    What the committed notebook took anew from the recorded results goes
+    before what the recorded run measured itself.
+    """
     import json
 
+    record = records.load(chapter, root) or {"measures": {}}
+    laptop, paper = {}, dict(record["measures"])
     file = Path(root, "book", f"{chapter}.ipynb")
-    if not file.exists():
-        return {}
-    found = {}
-    for cell in json.loads(file.read_text())["cells"]:
-        for out in cell.get("outputs", []):
-            found |= out.get("metadata", {}).get("measures", {})
-    return found
+    if file.exists():
+        for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]:
+            for out in cell.get("outputs", []):
+                known = out.get("metadata", {})
+                laptop |= known.get("measures", {})
+                paper |= known.get("recorded", {})
+    return laptop, paper
 
 
 def scores(root=ROOT):
-    """[(claim, {"laptop": measure, "paper": measure})], all of them."""
+    """[(claim, what claims.gather knows of it)], all of them."""
     everyone = claims.load(root)
-    found = {}
-    for chapter in {c.chapter for c in everyone}:
-        record = records.load(chapter, root) or {"measures": {}}
-        found[chapter] = laptop(chapter, root), record["measures"]
-    pairs = []
-    for c in everyone:
-        here, there = found[c.chapter]
-        got = {"laptop": here.get(c.id), "paper": there.get(c.id)}
-        pairs.append((c, {k: v for k, v in got.items() if v}))
-    return pairs
-
-
-def paper(claim):
-    """The paper of a claim: how its id begins."""
-    return claim.id.split("-")[0]
+    found = {c.chapter: noted(c.chapter, root) for c in everyone}
+    return [(c, claims.gather(c, *found[c.chapter])) for c in everyone]
 
 
 def title(chapter, root=ROOT):
     """The chapter's heading; its name, if it is not in the book yet."""
     if chapter not in site.chapters(root):
         return f"{chapter} (not written yet)"
-    text = site.source(chapter, root).read_text()
+    text = site.source(chapter, root).read_text(encoding="utf-8")
     return re.search(r"^# # (.+)$", text, re.MULTILINE)[1]
 
 
@@ -68,7 +63,7 @@ def totals(root=ROOT):
     """[(paper, {verdict: how many})], and the sums under "together"."""
     counts = {name: Counter() for name in PAPERS}
     for c, got in scores(root):
-        counts[paper(c)][c.verdict(got)] += 1
+        counts[c.paper][c.verdict(got)] += 1
     rows = [(PAPERS[name], dict(n)) for name, n in counts.items()]
     together = sum(counts.values(), Counter())
     return [*rows, ("together", dict(together))]
@@ -79,24 +74,6 @@ def board(root=ROOT):
     pairs = scores(root)
     titles = {c.chapter: title(c.chapter, root) for c, _ in pairs}
     return [titles, [[asdict(c), got] for c, got in pairs]]
-
-
-class Shown:
-    """HTML in the book, plain text in a terminal."""
-
-    def __init__(self, page, text):
-        self.page, self.text = page, text
-
-    def __str__(self):
-        return self.text
-
-    __repr__ = __str__
-
-    def _repr_html_(self):
-        return self.page
-
-
-HEAD = ("paper", "claims", *claims.VERDICTS)
 
 
 def _rows(root):
@@ -114,7 +91,8 @@ def readme(root=ROOT):
 
 def summary(root=ROOT):
     """The totals, by paper and verdict."""
-    head = "".join(f'<th scope="col">{h}</th>' for h in HEAD)
+    names = [*HEAD[:2], *map(verdicts.sign, claims.VERDICTS)]
+    head = "".join(f'<th scope="col">{h}</th>' for h in names)
     body = "".join(
         f'<tr><th scope="row">{name}</th>'
         + "".join(f"<td>{n}</td>" for n in each)
@@ -126,48 +104,93 @@ def summary(root=ROOT):
         f"</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
         "</table>"
     )
-    return Shown(page, readme(root))
+    return verdicts.Shown(page, readme(root))
 
 
-def failed(root=ROOT):
-    """The claims that did not come out, in a line each."""
-    page, text = [], []
-    for c, got in scores(root):
-        if c.verdict(got) != "not reproduced":
-            continue
-        ours = claims.shown(got[c.scale], c.unit)
-        name = f"{paper(c).upper()}, {c.where}"
-        words = f"{c.says}. Published: {c.published}. Ours: {ours}."
-        text.append(f"{name}: {words}")
-        page.append(
-            f'<li><a href="#{c.id}">{html.escape(name)}</a>: '
-            f"{html.escape(words)}</li>"
+def meanings():
+    """What each verdict says, beside its sign."""
+    rows = "".join(
+        f"<dt>{verdicts.sign(name)}</dt><dd>{text}</dd>"
+        for name, text in claims.MEANINGS.items()
+    )
+    text = "\n".join(f"{n}: {t}" for n, t in claims.MEANINGS.items())
+    return verdicts.Shown(f'<dl class="meanings">{rows}</dl>', text)
+
+
+def filters():
+    """Boxes that show or hide papers and verdicts: no script, only CSS."""
+
+    def box(name, label):
+        return (
+            f'<label><input type="checkbox" id="show-{name}" checked> '
+            f"{label}</label>"
         )
-    return Shown(f"<ul>{''.join(page)}</ul>", "\n".join(text))
+
+    papers = "".join(box(name, words) for name, words in PAPERS.items())
+    kinds = "".join(
+        box(v.replace(" ", "-"), verdicts.sign(v)) for v in claims.VERDICTS
+    )
+    page = (
+        '<form class="filters"><fieldset><legend>Papers</legend>'
+        f"{papers}</fieldset><fieldset><legend>Verdicts</legend>{kinds}"
+        "</fieldset></form>"
+    )
+    return verdicts.Shown(page, "")
 
 
 def table(short, root=ROOT):
-    """Every claim of one paper (a key of PAPERS), chapter by chapter."""
+    """Every claim of one paper (a key of PAPERS), by chapter and verdict."""
     chapters = {}
     for c, got in scores(root):
-        if paper(c) == short:
+        if c.paper == short:
             chapters.setdefault(c.chapter, []).append((c, got))
     bodies, text = [], []
     for chapter, pairs in chapters.items():
-        good = sum(c.verdict(got) == "reproduced" for c, got in pairs)
-        count = f"{good} of {len(pairs)} reproduced"
+        pairs.sort(key=lambda p: claims.VERDICTS.index(p[0].verdict(p[1])))
+        tally = Counter(c.verdict(got) for c, got in pairs)
+        count = ", ".join(
+            f"{tally[v]} {v}" for v in claims.VERDICTS if tally[v]
+        )
         name = html.escape(title(chapter, root))
         if chapter in site.chapters(root):
             name = f'<a href="{chapter}.html">{name}</a>'
         bodies.append(
             '<tr role="row" class="chapter"><th role="rowheader" '
-            f'scope="rowgroup" colspan="{len(claims.HEAD)}">{name} '
+            f'scope="rowgroup" colspan="{len(COLUMNS)}">{name} '
             f"<span>{count}</span></th></tr>"
-            + "".join(claims.tr(c, got) for c, got in pairs)
+            + "".join(_tr(c, got) for c, got in pairs)
         )
-        mine = claims.Verdict(
-            [c for c, _ in pairs], {c.id: got for c, got in pairs}
+        lines = verdicts.lines(pairs)
+        text.append(f"{title(chapter, root)} ({count})\n{lines}")
+    page = verdicts.table(
+        bodies, f"{PAPERS[short]}, claim by claim", COLUMNS, "verdicts board"
+    ).replace("<table", f'<table data-paper="{short}"', 1)
+    return verdicts.Shown(page, "\n\n".join(text))
+
+
+def _tr(claim, got):
+    """One claim: what it says, ours in a picture and in words, the verdict."""
+    verdict = claim.verdict(got)
+    ours = "not run"
+    if got.get(claim.scale):
+        ours = claims.shown(got[claim.scale], claim.unit)
+    says = f"ours {ours}, accepted {claim.tolerance}"
+    more = "".join(
+        f"<p><b>{name}</b>: {verdicts.rich(words)}</p>"
+        for name, words in (
+            ("Published", claim.published),
+            ("Why this tolerance", claim.why),
+            ("Before", claim.was),
+            ("Measured", claim.judged),
+            ("By", f"the {claim.scale} run"),
         )
-        text.append(f"{title(chapter, root)} ({count})\n{mine}")
-    page = claims.table(bodies, f"{PAPERS[short]}, claim by claim")
-    return Shown(page, "\n\n".join(text))
+        if words
+    )
+    return (
+        f'<tr role="row" id="{claim.id}" class="{verdict.replace(" ", "-")}">'
+        f'<th role="rowheader" scope="row">{verdicts.says(claim, got)}'
+        f"<details><summary>How it is judged</summary>{more}</details></th>"
+        f'<td role="cell">{verdicts.strip(claim, got)}'
+        f"<span>{verdicts.rich(says)}</span></td>"
+        f'<td role="cell">{verdicts.sign(verdict)}</td></tr>'
+    )
