@@ -29,10 +29,10 @@
 # numbers. Where a segment is of neither kind, the book computes an upper
 # bound and says how far it is from the highest loss found.
 #
-# **It keeps score.** Every number that its chapters take from the papers has
-# a row on the {ref}`scoreboard <scoreboard>`: what was published, what we
-# measured with how many repetitions, the tolerance written before the run,
-# and the verdict. What failed stays in.
+# **It keeps score.** Every claim that its chapters take from the papers has
+# a row on the {ref}`scoreboard <scoreboard>`: the sentence, the tolerance that
+# follows from it, what we measured with how many repetitions, and one of five
+# verdicts, which mean what it says there. What failed stays in.
 #
 # **It says where the papers have gaps**, and shows each repair.
 

@@ -762,7 +762,9 @@ run.measure("k19-footnote1", varied)
 def rise(cells):
     """Definition 1's epsilon without dropout in training, net by net."""
     some = [c for c in cells if c["case"] == cells[0]["case"]]
-    return [max(levels[1:]) - levels[0] for c in some for levels in c["levels"]]
+    return [
+        max(levels[1:]) - levels[0] for c in some for levels in c["levels"]
+    ]
 
 
 run.measure("k19-dropout-unneeded", rise(cells))

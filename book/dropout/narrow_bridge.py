@@ -641,6 +641,7 @@ draw_bridges(cells, scale["p"])
 # climb to 1.3 and more, and every one of them is proved, on 64 images within 5
 # %, for which 8 to 10 intervals a segment are enough.
 
+
 # %%
 def top(figure2, *shares):
     """Highest loss on the segments at these p, trial by trial."""

@@ -574,6 +574,7 @@ draw_kept(cells, chosen=[400, 800, 1600])
 # for that, on a single earlier run: read the 3 % below as a fit, and the
 # slopes, which nothing was fitted to, as a prediction.
 
+
 # %%
 def spread(cells):
     """Largest ratio of changes in loss between widths, as many kept."""

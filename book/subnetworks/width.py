@@ -249,6 +249,7 @@ for who, layers in (("B1", "layers 1 and 2"), ("B2", "layer 2")):
 # of them: three models at 200 and at 500, one at 1000 and one at 2000. The
 # paper has three of each, and one more width, 3000.
 
+
 # %%
 def above_1000(cells):
     """The widths larger than 1000; on a laptop the largest."""

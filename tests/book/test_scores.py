@@ -7,7 +7,7 @@ import nbformat
 import pytest
 import yaml
 
-from book.tools import claims, records, render, scores, site
+from book.tools import claims, records, render, scores, site, verdicts
 
 UNJUDGED = {  # pages that judge no claim
     "index",
@@ -24,9 +24,11 @@ def claim(name, scale, **accept):
         "id": name,
         "chapter": "part/one",
         "where": "Section 1",
+        "quote": f"{name}, literally",
         "says": f"what {name} says",
         "published": "1 < 2",
         "accept": accept,
+        "why": "as printed",
         "scale": scale,
     }
 
@@ -61,12 +63,11 @@ def root(tmp_path):
     return tmp_path
 
 
-def notebook(root, laptop):
+def notebook(root, laptop, recorded=None):
     """The chapter's notebook with a verdict table of these measures."""
     known = claims.load(root)
-    table = claims.Verdict(
-        known, {c: {"laptop": m} for c, m in laptop.items()}
-    )
+    laptop = {c: m for c, m in laptop.items() if m}
+    table = verdicts.Verdict(known, laptop, recorded)
     data, metadata = table._repr_mimebundle_()
     cell = nbformat.v4.new_code_cell("run.verdict()")
     cell.outputs = [
@@ -84,15 +85,15 @@ def test_both_runs_meet_on_the_board(root):
     )
     assert got["k19-b"][0]["paper"]["n"] == 2
     assert got["k19-b"][1] == "reproduced"
-    assert got["k19-c"][1] == "not reproduced"
+    assert got["k19-c"][1] == "differs"
     assert got["s20-d"] == ({}, "not attempted")
     assert dict(scores.totals(root)) == {
-        scores.PAPERS["k19"]: {"reproduced": 2, "not reproduced": 1},
+        scores.PAPERS["k19"]: {"reproduced": 2, "differs": 1},
         scores.PAPERS["s20"]: {"not attempted": 1},
         scores.PAPERS["n21"]: {},
         "together": {
             "reproduced": 2,
-            "not reproduced": 1,
+            "differs": 1,
             "not attempted": 1,
         },
     }
@@ -100,19 +101,42 @@ def test_both_runs_meet_on_the_board(root):
 
 def test_the_tables_say_all(root):
     page = scores.table("k19", root)._repr_html_()
-    assert '<a href="part/one.html">One</a> <span>2 of 3 reproduced' in page
+    tally = "2 reproduced, 1 differs"
+    assert f'<a href="part/one.html">One</a> <span>{tally}</span>' in page
     assert page.count("1 &lt; 2") == 3
     assert 'id="k19-b"' in page
     assert 'id="s20-d"' not in page
-    assert "1.5 ± 0.7 (n\u00a0=\u00a02)" in page
-    fails = scores.failed(root)
-    assert 'href="#k19-c"' in fails._repr_html_()
-    assert "what k19-c says. Published: 1 < 2. Ours: 5." in str(fails)
-    assert "k19-b" not in str(fails)
-    assert "| Kuditipudi et al. 2019 | 3 | 2 | 1 | 0 |" in scores.readme(root)
+    assert "1.5 ± 0.7 (n\u00a0=\u00a02), accepted below 2" in page
+    assert page.index("k19-c") > page.index("k19-b")
+    assert page.count("<circle") == 3
+    assert "| Kuditipudi et al. 2019 | 3 | 2 | 1 | 0 | 0 | 0 |" in (
+        scores.readme(root)
+    )
 
 
-def test_a_claim_whose_chapter_is_not_written_has_a_rowwithout_a_link(root):
+def test_every_verdict_and_paper_has_its_box_and_its_meaning():
+    boxes = scores.filters()._repr_html_()
+    known = scores.meanings()._repr_html_()
+    style = (site.ROOT / "book/_static/book.css").read_text(encoding="utf-8")
+    for verdict, meaning in claims.MEANINGS.items():
+        name = verdict.replace(" ", "-")
+        assert f'id="show-{name}"' in boxes
+        assert meaning in known
+        assert f"#show-{name}:not(:checked)" in style
+        assert f".verdict.{name}::before" in style
+    for paper in scores.PAPERS:
+        assert f'id="show-{paper}"' in boxes
+        assert f"#show-{paper}:not(:checked)" in style
+
+
+def test_what_the_notebook_takes_from_the_record_goes_first(root):
+    notebook(root, {}, {"k19-c": claims.measure(1.0)})
+    got = {c.id: c.verdict(got) for c, got in scores.scores(root)}
+    assert got["k19-c"] == "reproduced"
+    assert got["k19-b"] == "reproduced"
+
+
+def test_a_claim_whose_chapter_is_not_written_has_a_row_without_a_link(root):
     row = claim("n21-e", "laptop", equals=1) | {"chapter": "part/two"}
     (root / "book/claims/n21.yml").write_text(yaml.safe_dump([row]))
     page = scores.table("n21", root)._repr_html_()
@@ -173,13 +197,14 @@ def test_the_board_says_what_the_chapters_say():
     for name in site.chapters():
         if name == "scoreboard":
             continue
-        for cell in json.loads(site.notebook(name).read_text())["cells"]:
+        nb = json.loads(site.notebook(name).read_text(encoding="utf-8"))
+        for cell in nb["cells"]:
             for out in cell.get("outputs", []):
                 page = "".join(out.get("data", {}).get("text/html", []))
                 rows = re.findall(
-                    r'<tr role="row" id="(.*?)">(.*?)</tr>', page
+                    r'<tr role="row" id="(.*?)"[^>]*>(.*?)</tr>', page
                 )
                 for one, cells in rows:
-                    shown[one] = re.findall(r">([^<>]+)</td>", cells)[-1]
+                    shown[one] = re.findall(r"([^<>]+)</span></td>", cells)[-1]
     ours = {c.id: c.verdict(got) for c, got in scores.scores()}
     assert shown == ours
