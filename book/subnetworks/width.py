@@ -11,7 +11,8 @@
 # {ref}`subnetworks-experiments` for experiment (B).
 
 # %% tags=["parameters"]
-profile = "laptop"  # "paper" runs MNIST and widths from 200 to 2000
+profile = "laptop"  # "paper" runs MNIST and widths from 200 to 3000
+cases = ""  # all, or those to run: "torch width=1500, width=3000 model=0"
 
 # %% tags=["remove-cell"]
 import sys
@@ -24,7 +25,7 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("subnetworks/width", profile)
+run = chapter.start("subnetworks/width", profile, cases=cases)
 
 # %% [markdown]
 # ## The claim
@@ -64,13 +65,14 @@ scale = run.scale(
     paper=dict(
         dataset="mnist",
         models={
-            "torch": {200: 3, 500: 3, 1000: 1, 2000: 1},
+            "torch": {200: 3, 500: 3, 1000: 3, 1500: 3, 2000: 3, 3000: 3},
             "normal": {200: 1, 500: 1},
         },
         sgd=dict(step_size=5e-3, momentum=0.95, batch=100, epochs=60),
         beyond=1,
         draws=50,
         dtype="float32",
+        mixed_from=1500,  # width from which training takes bfloat16 products
     ),
 )
 
@@ -99,7 +101,9 @@ def samples(dataset, dtype):
     return d.to(dtype=getattr(torch, dtype))
 
 
-def cell(*, dataset, start, width, model, sgd, beyond, draws, dtype):
+def cell(
+    *, dataset, start, width, model, sgd, beyond, draws, dtype, mixed=False
+):
     """Two hidden layers, trained; experiment B from layer 1 and from 2."""
     d = samples(dataset, dtype)
     net = networks.mlp([d.train.x.shape[1], width, width, 10])
@@ -119,6 +123,7 @@ def cell(*, dataset, start, width, model, sgd, beyond, draws, dtype):
             checkpoint=Path(
                 STORE, f"{dataset}-{start}-{width}-{model}-{part}.pt"
             ),
+            mixed_precision=mixed,
             **sgd | more,
         )
         theta = done.theta
@@ -143,19 +148,24 @@ def cell(*, dataset, start, width, model, sgd, beyond, draws, dtype):
 
 
 # %%
-from kernels import sweep
+def named(c):
+    """A case's name, from its settings or from its results."""
+    return f"{c['start']} width={c['width']} model={c['model']}"
+
 
 run.uses(samples(scale["dataset"], scale["dtype"]))
-fixed = {k: v for k, v in scale.items() if k != "models"}
-cells = sweep.run(
+fixed = {k: v for k, v in scale.items() if k not in ("models", "mixed_from")}
+wide = scale.get("mixed_from", float("inf"))
+cells = run.cells(
+    "cells",
     cell,
     [
-        dict(start=start, width=w, model=m, **fixed)
+        dict(start=start, width=w, model=m, mixed=w >= wide, **fixed)
         for start, widths in scale["models"].items()
         for w, models in widths.items()
         for m in range(models)
     ],
-    store=STORE,
+    named,
 )
 
 # %% tags=["remove-cell"]
@@ -274,7 +284,7 @@ def judge(measure, cells):
 
 
 judge(run.measure, cells)
-run.finish({"cells": cells})
+run.finish({})
 judge(run.remeasure, run.recorded["cells"])
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST, widths 200 to 2000: training loss and test error of the original and of networks with half of layers 1 and 2, or of layer 2, removed."}, "figure": {"name": "fig-sw-mnist", "caption": "MNIST, the counterpart of N21's Figure 2."}}
