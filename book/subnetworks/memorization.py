@@ -255,9 +255,12 @@ for name, (_, f) in sides.items():
 # as never in generic position.
 #
 # **The repair** is to ask for what the construction uses: a *partition* of
-# the samples into groups of at most $d$, none of which has another sample in
-# its affine hull (then a hyperplane through the group avoids all others).
-# Random groups as large as $d$ may fail even that: where one of the
+# the samples into groups of at most $d$, each affinely independent (then some
+# affine function $v$ takes its values) and none with another sample in its
+# affine hull (then a hyperplane through the group avoids all others). The
+# second is not enough: three points of a line, alone in a group, are asked
+# for the values 0, 1, 0, which no affine function has. `memorize` checks both
+# and names the group that fails. Random groups as large as $d$ may fail even that: where one of the
 # units is zero on a whole group, the group may span the hyperplane
 # $z_i = 0$, with all that lies in it. Smaller groups do.
 
@@ -675,8 +678,9 @@ run.verdict()
 #
 # - **Width 245.** {eq}`eq-sm-a1` asks for 3120 on MNIST and 2864 on CIFAR-10;
 #   the remark in the paper's Section 6 holds for the rate, not the number.
-# - **(A2)** is not met by ReLU features; a partition into groups with clear
-#   affine hulls is enough, and is what we check by building it.
+# - **(A2)** is not met by ReLU features; a partition into affinely independent
+#   groups with clear affine hulls is enough, and is what we check by building
+#   it.
 # - **Corollary 4.5** needs an output bias, or planes through 0 at the last
 #   hidden layer.
 # - **The constructions** of {cite:t}`bubeck2020` and {cite:t}`yun2019` are not

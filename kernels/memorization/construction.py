@@ -97,7 +97,9 @@ def memorize(
 
     Returns a :class:`Memory`.  Raises ValueError where a sample outside a
     group lies in its affine hull, as repeated rows do, and samples on which
-    the same unit is zero may: fewer in a group will do for the latter.
+    the same unit is zero may: fewer in a group will do for the latter; and
+    where no affine function takes a group's values, as there may be none if
+    the group is affinely dependent, like three points of a line.
 
     Rounding: values cancel where x is far from a plane; float64 keeps errors
     below 1e-3 for some hundred samples, and some thousand where hidden=1.
@@ -203,6 +205,7 @@ def _planes(x, y, groups, generator):
                 f"{len(group)}; distinct samples in smaller groups will do"
             )
         slopes = torch.linalg.pinv(lift[group]) @ y[group]  # (d + 1, C)
+        _check_values(lift[group], slopes, y[group])
         reach = (lift @ slopes).abs().amax(0).clamp_min(_TINY)
         step = gap / 2 / reach  # (C,): |step slopes x| is at most gap / 2
         tilted = plane + (step * slopes).T  # (C, d + 1)
@@ -215,6 +218,20 @@ def _planes(x, y, groups, generator):
         gaps.append(gap / size)
     rows = torch.cat(rows)
     return (rows[:, :-1], rows[:, -1]), torch.cat(outs, 1), min(gaps)
+
+
+def _check_values(lift, slopes, y):
+    """Whether an affine function takes a group's values, up to rounding."""
+    off = float((lift @ slopes - y).abs().max())
+    allowed = torch.finfo(y.dtype).eps ** 0.375 * float(y.abs().max())
+    if not off <= allowed:
+        rank = int(torch.linalg.matrix_rank(lift))
+        raise ValueError(
+            f"x: a group of {len(lift)} samples spans {rank - 1} dimensions, "
+            f"and no affine function takes its values (the nearest is "
+            f"{off:.2g} off); affinely independent samples, as in smaller "
+            "groups or drawn in another order, will do"
+        )
 
 
 def _plane(lift, group, generator):

@@ -197,3 +197,60 @@ def test_smallest_width(samples, outputs):
 
     expected = min(n for n in range(1, 2000) if holds(n))
     assert memorization.width_for(samples, outputs=outputs) == expected
+
+
+LINE = torch.tensor([[0, 0, 0], [1, 0, 0], [2, 0, 0]]).double()
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_dependent_groups_are_named_not_averaged(size):
+    x = size * torch.cat([LINE, 5 + normal(3, 3)])
+    y = torch.tensor([0.0, 1, 0, 0, 0, 0]).double()
+    named = []
+    for seed in range(60):  # the order, and so the groups, are drawn
+        try:
+            memorization.memorize(x, y, generator=seeded(seed), group=3)
+        except ValueError as fault:
+            named.append(str(fault))
+    # one or two of the line's points in a group: the third is in its hull
+    assert len(named) == 60
+    assert all(text.startswith("x: ") for text in named)
+    assert any(
+        "a group of 3 samples spans 1 dimensions" in text
+        and "affinely independent" in text
+        for text in named
+    )
+
+
+def test_a_dependent_group_with_affine_values_is_met():
+    x = torch.cat([LINE, 5 + normal(3, 3)])
+    y = torch.tensor([1.0, 3, 5, 0, 2, 7]).double()
+    met = 0
+    for seed in range(60):
+        try:
+            found = memorization.memorize(
+                x, y, generator=seeded(seed), group=3
+            )
+        except ValueError as fault:
+            assert "another sample lies in the affine hull" in str(fault)
+            continue
+        met += 1
+        got = outputs(found.parameters, x)[:, 0]
+        np.testing.assert_allclose(got, y.numpy(), atol=1e-6)
+    assert met
+
+
+@few
+@given(n=st.integers(4, 40), d=st.integers(2, 6), seed=st.integers(0, 99))
+def test_what_is_returned_takes_the_values(n, d, seed):
+    """On a small lattice, where dependent groups are common."""
+    g = seeded(seed)
+    x = torch.randint(0, 4, (n, d), generator=g).double().unique(dim=0)
+    y = torch.randint(0, 3, (len(x),), generator=g).double()
+    try:
+        found = memorization.memorize(x, y, generator=g)
+    except ValueError as fault:
+        assert str(fault).startswith("x")
+        return
+    got = outputs(found.parameters, x)[:, 0]
+    np.testing.assert_allclose(got, y.numpy(), atol=1e-5)
