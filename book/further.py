@@ -70,8 +70,10 @@ run = chapter.start("further", profile)
 # ### Theorems on connected solutions
 #
 # - *When Are Solutions Connected in Deep Networks?* {cite}`nguyen2021when` is
-#   by the authors of {cite}`nguyen2021`, and in the list beside it. We built
-#   Part III on the latter and cannot say how the two differ.
+#   {cite}`nguyen2021` itself under the title of its final version (NeurIPS
+#   2021). Part III is built on the text of the preprint, arXiv:2102.09671, and
+#   quotes from it; the final version we have not read, and cannot say what
+#   else it changed.
 # - *A note on connectivity of sublevel sets in deep learning*
 #   {cite}`nguyen2021note` asks the question for all networks below a loss,
 #   not for two of them. {ref}`dropout-disconnected` shows two minima that are *not*
@@ -154,8 +156,10 @@ run = chapter.start("further", profile)
 #    found layer by layer, each an assignment problem, until nothing changes
 #    (`alignment.match`): with several hidden layers a local minimum. This
 #    line ends at $\mathcal{P}\theta^B$, *not* at $\theta^B$. The permutation
-#    itself is a path too, but a free one only where half of the units are
-#    dead ({cite}`kuditipudi2019`, Lemma 4).
+#    itself is a path too, swap by swap, and a free one where every layer has
+#    one unit that is zero in all its weights, in and out ({cite}`nguyen2021`,
+#    Claim 5.1); in few segments, where half of the units are
+#    ({cite}`kuditipudi2019`, Lemma 4). A trained network has none as a rule.
 # 3. **A learned curve** {cite}`garipov2018`. A third parameter $\phi$, the
 #    *bend*, is trained so that the loss is low on average over the quadratic
 #    Bézier curve

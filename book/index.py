@@ -15,19 +15,20 @@
 # |---|---|---|
 # | I | {cite:t}`kuditipudi2019` | Solutions that survive the removal of half their neurons (*dropout stable* ones) are joined by explicit paths of straight segments |
 # | II | {cite:t}`shevchenko2020` | In wide networks, SGD finds such solutions, and the loss along the path falls as the width grows |
-# | III | {cite:t}`nguyen2021` | Less is enough: only *some* subnetwork must do well, with weights trained afresh |
+# | III | {cite:t}`nguyen2021` | Less is enough: at either end, for every layer, *some* subnetwork on half of that layer's features must do well, with weights trained afresh |
 #
 # ## What this book does
 #
 # **It builds every path whole.** A path here is an object, knot by knot, with
 # the segments that the proofs describe, counted.
 #
-# **It certifies.** On the papers' paths every segment either leaves the
-# network's output unchanged or moves it in a straight line, and which of the
-# two is read off the weights. A convex loss is then highest at a knot, so the
-# highest loss on the whole path, a continuum, is the largest of a few
-# numbers. Where a segment is of neither kind, the book computes an upper
-# bound and says how far it is from the highest loss found.
+# **It certifies.** On most of the papers' paths every segment either leaves
+# the network's output unchanged or moves it in a straight line, and which of
+# the two is read off the weights. A convex loss is then highest at a *knot*,
+# where two segments meet, so the highest loss on the whole path, a continuum,
+# is the largest of a few numbers. Where a segment is of neither kind, the book
+# can compute an upper bound, and says so where it does; a straight line in a
+# figure without a bound is a line of sampled points.
 #
 # **It keeps score.** Every claim that its chapters take from the papers has
 # a row on the {ref}`scoreboard <scoreboard>`: the sentence, the tolerance that

@@ -6,7 +6,7 @@
 # of $h$ hidden units, $h - 2$ more than it needs, has two global minima that
 # no path of zero loss connects; we compute how high the wall between them is,
 # from below by proof and from above by paths, and find that biases, which the
-# construction leaves out, tear it down.
+# construction leaves out, join the two minima from $h = 4$ on.
 #
 # **Reproduces** {cite}`kuditipudi2019`: Theorem 4, Lemma 6, Figure 4.
 # **Needs** {ref}`dropout-paths`.
@@ -532,7 +532,7 @@ _ = axes[1].legend(fontsize=8)
 # the gain stays below a half. What is left is at most a few per cent of the
 # zero network's loss, or above a tenth where most rows have label 0.
 #
-# ## Biases tear it down
+# ## From h = 4 on biases join the two
 #
 # The student has no biases, and that is essential. Write $[J]$ for the
 # function that is 1 on the samples $i \le l$ that belong to one of the
@@ -551,7 +551,7 @@ _ = axes[1].legend(fontsize=8)
 # {eq}`eq-dc-bias` for $h \ge 3$ *two* biased units of positive weight
 # fit the data, and Lemma 6 fails. The search agrees, and finds that $h = 2$
 # is the exception: one biased unit cannot be enough.
-
+#
 # That removes the obstacle. From $h = 4$ on one can do more and walk through:
 # `biased_path` lets $[3]$ grow into $[3, 4]$ while $[4]$ fades, uses the unit
 # that has become free to collect $h - 1$ columns in one, and has $h - 2$ free

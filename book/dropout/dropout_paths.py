@@ -65,7 +65,8 @@ run = chapter.start("dropout/dropout_paths", profile)
 # $$ (eq-dp-bound)
 # ```
 #
-# The proof builds the path: down from $\theta^A$ to $\theta^A_1$ (Lemma 1),
+# A point where two segments meet is a *knot* of the path. The proof builds
+# the path: down from $\theta^A$ to $\theta^A_1$ (Lemma 1),
 # across to $\theta^B_1$ (Lemma 2, whose last part is Lemma 4), and up to
 # $\theta^B$ (Lemma 1 backwards). It says how many segments each takes, or
 # lets one count:

@@ -71,7 +71,7 @@ run = chapter.start("dropout/noise_stability", profile)
 # else multiplies it by $1/(1 - p)$. Write $\hat A_i$ for the result and
 # $\theta_1 = (A_1, \hat A_2, \dots, \hat A_d)$.
 #
-# ```{prf:definition} Interlayer smoothness (K19, Definition 3)
+# ```{prf:definition} Interlayer smoothness (K19, Definition 3, in our words)
 # :label: def-ns-three
 # On the way to its dropout value, at time $t$, let $v$ be what $x^i$ becomes
 # when the layers 2 to $i$, or 2 to $i - 1$, have moved. $\rho$ is the largest
@@ -84,11 +84,19 @@ run = chapter.start("dropout/noise_stability", profile)
 # $$ (eq-ns-smooth)
 # ```
 #
-# ```{prf:definition} Noise stability (K19, Definition 4)
+# ```{prf:definition} Noise stability (K19, Definition 4, in our words)
 # :label: def-ns-four
-# If $\rho \ge 3d$, no unit's share of $\|\phi(x^i)\|$ is out of proportion,
-# also under dropout, and $h_{\min}$ is large enough, then $\theta$ is
-# *$\epsilon$-noise stable* for
+# Let $\hat x^i(t)$ be what $x^i$ becomes at time $t$ on the way to its dropout
+# value. If the narrowest hidden layer has $h_{\min} = \tilde\Omega(1)$ units,
+# if $\rho \ge 3d$, and if no unit's share is out of proportion, also under
+# dropout,
+#
+# $$
+# \|\phi(\hat x^i(t))\|_\infty = O\big(1 / \sqrt{h_i}\big)\,
+# \|\phi(\hat x^i(t))\| \qquad \text{for } 1 \le i < d,\ 0 \le t \le 1,
+# $$ (eq-ns-spread)
+#
+# then $\theta$ is *$\epsilon$-noise stable* for
 #
 # $$
 # \epsilon = \frac{\beta\, c\, d^{3/2} \max_{x \in S} \|f_\theta(x)\|}
@@ -99,11 +107,17 @@ run = chapter.start("dropout/noise_stability", profile)
 # cross-entropy.
 # ```
 #
+# {eq}`eq-ns-spread` and $\tilde\Omega$ hide constants and logarithms that the
+# paper does not give: no finite network can be tested against them. $\rho \ge
+# 3d$ can.
+#
 # ```{prf:theorem} K19, Lemma 3 and Theorem 2, in our words
 # :label: thm-ns-two
-# Let $\theta$ be $\epsilon$-noise stable, and let no column of $A_i$ have
-# more than about $\sqrt p$ of $\|A_i\|_F$. With probability at least
-# $\tfrac14$ the *whole straight segment* to $\theta_1$ is low:
+# Let $\theta$ be $\epsilon$-noise stable and fully connected, let
+# $\tilde\Omega(1 / h_{\min}) < p \le \tfrac34$, and for $2 \le i \le d$ let no
+# column of $A_i$ have more than about $\sqrt p$ of $\|A_i\|_F$. With
+# probability at least $\tfrac14$ over Algorithm 1, applied to the layers 2 to
+# $d$, the *whole straight segment* to its result $\theta_1$ is low:
 #
 # $$
 # L(f_{\theta + t(\theta_1 - \theta)}) \le L(f_\theta)

@@ -70,7 +70,8 @@ run = chapter.start("dropout/straight_line", profile)
 # classes, guessing has a loss of $\ln 10 = 2.30$ and 10 % accuracy. That
 # barrier is why the rest of Part I exists. Here we look at it where a laptop
 # can repeat it often enough for error bars: two hidden layers of equal width,
-# five pairs for every width.
+# five pairs for every width, on the *digits*, scikit-learn's 1797 pictures of
+# handwritten digits in 8 × 8 pixels, of which 1297 are for training.
 
 # %%
 scale = run.scale(

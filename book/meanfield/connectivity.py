@@ -50,7 +50,8 @@ run = chapter.start("meanfield/connectivity", profile)
 #
 # ```{prf:theorem} S20, Theorem 1(B), in our words
 # :label: thm-mc-b
-# Under the assumptions of {prf:ref}`thm-md-a`, let SGD give $\theta$ up to
+# Under the assumptions of {prf:ref}`thm-md-a`, (A1) to (A4), with $T, T' \ge
+# 1$ and bounded initial $a_i$ at both ends, let SGD give $\theta$ up to
 # time $T$ and, with fresh examples and an initial law that may be another,
 # $\theta'$ up to time $T'$. With probability at least $1 - e^{-z^2}$, after
 # any numbers of steps $k \le T/\alpha$ and $k' \le T'/\alpha$, they are
@@ -687,8 +688,8 @@ draw_laws(cells, large_w, 1600)
 # line's barrier fall with the width.
 #
 # But which neuron is called $i$ is an accident. `alignment.match` finds the
-# permutation $\pi$ with the least
-# $\sum_i \lVert \theta_i - \theta'_{\pi(i)} \rVert^2$, a linear assignment,
+# permutation $\tau$ with the least
+# $\sum_i \lVert \theta_i - \theta'_{\tau(i)} \rVert^2$, a linear assignment,
 # which is solved exactly. In {eq}`eq-mc-coupling` that replaces independence
 # by the optimal coupling of both laws.
 

@@ -63,9 +63,12 @@ run = chapter.start("meanfield/dropout_stability", profile)
 #
 # ```{prf:theorem} S20, Theorem 1(A), in our words
 # :label: thm-md-a
-# Let $\sigma$ be bounded and smooth, the labels and the initial $a_i$
-# bounded, the loss the square, and let each example be used once. Choose $A$
-# before training. With probability at least $1 - e^{-z^2}$, after any number
+# Let the step size be $\alpha\, \xi(k\alpha)$ with $\xi > 0$ bounded and
+# Lipschitz (A1), the labels bounded and $\nabla_w \sigma(x, w)$ sub-Gaussian
+# over $x$ (A2), $\sigma$ bounded and differentiable with a bounded, Lipschitz
+# gradient (A3), the initial $a_i$ bounded (A4), the loss the square, and let
+# each example be used once. Fix $T \ge 1$, and choose $A$ independently of
+# the training. With probability at least $1 - e^{-z^2}$, after any number
 # of steps up to time $T$, $\theta$ is $\varepsilon_D$-dropout stable with
 #
 # $$

@@ -40,9 +40,11 @@ run = chapter.start("meanfield/gaussians", profile)
 #
 # ```{prf:theorem} S20, Theorem 1(A) and Section 3.3, in our words
 # :label: thm-mg-a
-# Let the labels be bounded and the gradient of $\sigma$ in $w$ sub-Gaussian
-# (A2), let $\sigma$ be bounded with bounded, Lipschitz derivative (A3), and
-# let the initial $a_i$ be bounded (A4). Then, with probability at least
+# Let the step size be $\alpha\, \xi(k\alpha)$ with $\xi > 0$ bounded and
+# Lipschitz (A1), let the labels be bounded and the gradient of $\sigma$ in $w$
+# sub-Gaussian (A2), let $\sigma$ be bounded with bounded, Lipschitz derivative (A3), and
+# let the initial $a_i$ be bounded (A4). Fix $T \ge 1$, choose $A$ independently
+# of the training, and use each example once. Then, with probability at least
 # $1 - e^{-z^2}$, at all steps up to time $T$,
 #
 # $$

@@ -110,12 +110,12 @@ for name, sigmas in readings.items():
 
 # %% [markdown]
 # SGD multiplies the gradient of the loss by $N$ or by $N^2$, according to how
-# many neurons a weight's effect is averaged over. With $k$ the step and
-# $\alpha$ its size, the middle layers follow
+# many neurons a weight's effect is averaged over. With $k$ the step,
+# $\alpha$ its size and $c$ the loss of an example, the middle layers follow
 #
 # $$
 # W_\ell^{k+1} = W_\ell^k - \alpha N^2\, \nabla_{W_\ell}\,
-# \ell\big(y_k, \hat y_N(x_k, \theta^k)\big), \qquad \ell = 2, \dots, L.
+# c\big(y_k, \hat y_N(x_k, \theta^k)\big), \qquad \ell = 2, \dots, L.
 # $$ (eq-mm-sgd)
 #
 # In the theorem {eq}`eq-mm-sgd` is all that is trained, and the first and the
@@ -131,13 +131,15 @@ for name, sigmas in readings.items():
 # ```{prf:theorem} S20, Theorem 2, in our words
 # :label: thm-mm-two
 # Let $L \ge 3$, so that there are at least four layers, the first and the
-# last fixed; let labels, initial $a$ and all activations be bounded, the
-# activations differentiable with bounded, Lipschitz derivatives; let the loss
-# be the square and each example be used once. Write
+# last fixed; let the step size be $\alpha\, \xi(k\alpha)$ with $\xi > 0$
+# bounded and Lipschitz (B1), the labels bounded (B2), all activations bounded
+# and differentiable with bounded, Lipschitz derivatives (B3), the initial $a$
+# bounded and all initial laws of finite first moment (B4); let the loss be the
+# square and each example be used once. Write
 # $d = \max_\ell d_\ell$ and $A_{\min}$ for the size of the smallest
 # $A_\ell$.
 #
-# **(A)** Choose the $A_\ell$ before training. With probability at least
+# **(A)** Choose the $A_\ell$ independently of the training. With probability at least
 # $1 - e^{-z^2}$, SGD's $\theta$ at time $T$ is $\varepsilon_D$-dropout
 # stable with
 #
