@@ -12,6 +12,7 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs MNIST at the paper's own widths
+cases = ""  # all, or those to run: "main N=3200 trial=0, literal"
 
 # %% tags=["remove-cell"]
 import sys
@@ -24,7 +25,7 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("meanfield/dropout_stability", profile)
+run = chapter.start("meanfield/dropout_stability", profile, cases=cases)
 
 # %% [markdown]
 # ## The claim
@@ -96,9 +97,9 @@ scale = run.scale(
                 dataset="digits",
                 widths=[50, 100, 200, 400, 800, 1600],
                 trials=5,
-                step_size=0.2,  # alpha
+                step_size=0.5,  # alpha
                 std=[1.0, 1.0],  # of the initial w_i (times sqrt(d)) and a_i
-                steps=650,  # minibatches of 100: 50 epochs
+                steps=390,  # minibatches of 100: 30 epochs, so that T = 15
             )
         },
         looks=20,
@@ -114,7 +115,7 @@ scale = run.scale(
                 std=[1.0, 3.0],
                 steps=24000,  # 40 epochs, so that T = 0.01 * 40 = 0.4
             ),
-            "output weights of deviation 1": dict(
+            "deviation-1": dict(
                 dataset="mnist",
                 widths=[800, 3200],
                 trials=1,
@@ -122,7 +123,7 @@ scale = run.scale(
                 std=[1.0, 1.0],
                 steps=24000,
             ),
-            "the literal schedule": dict(
+            "literal": dict(
                 dataset="mnist",
                 widths=[50, 100, 200],
                 trials=3,
@@ -131,7 +132,7 @@ scale = run.scale(
                 steps=480,  # k_0 = 0.8 epochs, times N
                 schedule="paper",
             ),
-            "a tenth of the step": dict(
+            "tenth": dict(
                 dataset="mnist",
                 widths=[800],
                 trials=1,
@@ -246,9 +247,6 @@ def trial(
 
 
 # %%
-from kernels import sweep
-
-
 def grid(widths, trials, **point):
     """A point a network: first one at every width, then the next ones."""
     how = dict(looks=scale["looks"], dtype=scale["dtype"])
@@ -259,13 +257,19 @@ def grid(widths, trials, **point):
     ]
 
 
-cases = scale["cases"]
-d = run.uses(data.load(cases["main"]["dataset"], constant=True))
+def named(point):
+    """A network's name among those of its case."""
+    return f"N={point['width']} trial={point['trial']}"
+
+
+d = run.uses(data.load(scale["cases"]["main"]["dataset"], constant=True))
 found = {
-    name: sweep.run(trial, grid(**case), store=run.store)
-    for name, case in cases.items()
+    name: run.cells(name, trial, grid(**case), named)
+    for name, case in scale["cases"].items()
 }
 cells = found["main"]
+peak = max(z["loss"] / c["seen"][0]["loss"] for c in cells for z in c["seen"])
+print(f"largest test loss on the way, over the first: {peak:.3f}")
 
 # %% tags=["remove-cell"]
 from itertools import pairwise
@@ -274,31 +278,34 @@ import numpy as np
 
 
 def gather(cells, name, share=1.0):
-    """(widths, values (widths, trials)) of `name` at `share` of the run."""
-    widths = sorted({c["width"] for c in cells})
-    rows = []
-    for n in widths:
-        mine = [c for c in cells if c["width"] == n]
-        at = [
-            int(
-                np.argmin(
-                    [abs(k - share * c["steps"][-1]) for k in c["steps"]]
-                )
-            )
-            for c in mine
-        ]
-        rows.append([c["seen"][i][name] for c, i in zip(mine, at)])
-    return np.array(widths), np.array(rows)
+    """(widths, a list of `name` over the trials per width), at a moment."""
+
+    def read(cell):
+        steps = np.array(cell["steps"])
+        i = np.abs(steps - share * steps[-1]).argmin()
+        return cell["seen"][i][name]
+
+    return by_width(cells, read)
 
 
-def gather_terms(cells, name, share):
-    """The same of a term of the expansion, at share 0 or 1."""
+def by_width(cells, read):
+    """(widths, a list of `read(cell)` over the trials per width)."""
     widths = sorted({c["width"] for c in cells})
-    rows = [
-        [c["terms"][share][name] for c in cells if c["width"] == n]
-        for n in widths
+    return np.array(widths), [
+        np.array([read(c) for c in cells if c["width"] == n]) for n in widths
     ]
-    return np.array(widths), np.array(rows)
+
+
+def spread(values):
+    """Standard deviation over the trials, along the first axis."""
+    return np.std(values, axis=0, ddof=1) if len(values) > 1 else 0
+
+
+def series(ax, x, rows, **style):
+    """Mean and standard deviation of every row."""
+    ax.errorbar(
+        x, [v.mean() for v in rows], [spread(v) for v in rows], **style
+    )
 
 
 def crossing(cell, which, level=0.062):
@@ -330,6 +337,7 @@ from book.tools import figures
 def draw_risk(cells, chosen):
     """Figure 1(a): test loss and error against the step, two widths."""
     axes = figures.axes(2)
+    chosen = [n for n in chosen if n in {c["width"] for c in cells}]
     names = [("loss", "Test loss"), ("error", "Test error (%)")]
     for ax, (name, label) in zip(axes, names):
         for n, colour in zip(chosen, ("orange", "blue")):
@@ -337,7 +345,7 @@ def draw_risk(cells, chosen):
             k = np.array(mine[0]["steps"])
             for key, style in ((name, "--"), (f"half_{name}", "-")):
                 v = np.array([[z[key] for z in c["seen"]] for c in mine])
-                m, sd = v.mean(0), v.std(0, ddof=1)
+                m, sd = v.mean(0), spread(v)
                 who = "first half" if key != name else "network"
                 ax.plot(
                     k + 1,
@@ -380,17 +388,17 @@ def draw_width(cells):
         n, v = gather(cells, "change", share)
         fit = fits.loglog(n, v)
         colour = figures.CYCLE[j]
-        ax.errorbar(
+        series(
+            ax,
             n,
-            v.mean(1),
-            v.std(1, ddof=1),
+            v,
             fmt=figures.MARKERS[j],
             color=colour,
             label=f"time {share:g} T: slope {fit}",
         )
         ax.plot(n, fit(n), color=colour, lw=1)
     n, v = gather(cells, "change", 1)
-    top = v.max() * 1.3
+    top = max(row.max() for row in v) * 1.3
     ax.plot(
         n,
         top * (n / n[0]) ** -0.5,
@@ -494,23 +502,23 @@ print(f"mean over 924 halves {left:.10f}, formula {right.item():.10f}")
 # start and at the end of training.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels. At time 0 the measured change in loss follows the linear term of slope minus one half; at the end of training it follows the quadratic term of slope minus one for wide networks and rises above it for narrow ones."}, "figure": {"name": "fig-md-why", "caption": "Digits: the measured change in loss (points) beside the two terms of the expansion. Left: before training the linear term explains it. Right: after training the quadratic one does, for wide networks; for narrow ones the change is too large for a second-order expansion, which bends the line and makes the fitted slope steeper than −1."}}
+
+
+def terms_at(name, share):
+    """A term of the expansion at share 0 or 1, a row a width."""
+    return by_width(cells, lambda c: c["terms"][share][name])[1]
+
+
 axes = figures.axes(2, sharey=True)
 for ax, share, title in zip(axes, (0, 1), ("time 0", "time T")):
     n, v = gather(cells, "change", share)
-    ax.errorbar(
-        n,
-        v.mean(1),
-        v.std(1, ddof=1),
-        fmt="o",
-        label="measured",
-        color=figures.COLOURS["black"],
-    )
+    series(ax, n, v, fmt="o", label="measured", color=figures.COLOURS["black"])
     for j, (name, size) in enumerate(
         (("linear", (2 / np.pi) ** 0.5), ("quadratic", 1))
     ):
         ax.plot(
             n,
-            size * gather_terms(cells, name, share)[1].mean(1),
+            size * np.array([row.mean() for row in terms_at(name, share)]),
             figures.STYLES[j],
             color=figures.CYCLE[j],
             label=f"{name} term",
@@ -541,13 +549,14 @@ def gather_kept(cells, n):
 def draw_kept(cells, chosen):
     """Change in loss against |A|, and against 1/|A| - 1/N."""
     axes = figures.axes(2, sharey=True)
+    chosen = [n for n in chosen if n in {c["width"] for c in cells}]
     for j, n in enumerate(chosen):
         m, v = gather_kept(cells, n)
         for ax, at in ((axes[0], m), (axes[1], 1 / m - 1 / n)):
-            ax.errorbar(
+            series(
+                ax,
                 at,
-                v.mean(1),
-                v.std(1, ddof=1),
+                v,
                 fmt=figures.MARKERS[j] + "-",
                 lw=1,
                 color=figures.CYCLE[j],
@@ -571,58 +580,95 @@ draw_kept(cells, chosen=[400, 800, 1600])
 # ## At the paper's scale
 #
 # The recorded run trains on MNIST with the widths of the paper's figures. The
-# paper gives neither its step size nor its initialisation; with initial
-# standard deviation 3 for the $a_i$, $\alpha = 0.1$ and 7 epochs, the test
-# error and the cost of dropping half come out as published. The 3 was chosen
-# for that, on a single earlier run: read the 3 % below as a fit, and the
-# slopes, which nothing was fitted to, as a prediction.
+# paper gives neither its step size nor its initial law. Theorem 1 wants
+# $\alpha \ll 1 / (D + \log N)$, and an earlier run of ours with
+# $\alpha = 0.1$ showed what happens otherwise: the test loss first rose to
+# several times its first value. With $\alpha = 0.01$ and 40 epochs, $T = 0.4$,
+# it never does. The initial deviation 3 of the $a_i$ was chosen, on that
+# earlier run, so that dropping half costs about what the paper says: read the
+# 3 % below as a fit, and the slopes, which nothing was fitted to, as a
+# prediction.
 
 
 # %%
-def spread(cells):
+def ratios(cells):
     """Largest ratio of changes in loss between widths, as many kept."""
     seen = {}
     for n in {c["width"] for c in cells}:
         m, v = gather_kept(cells, n)
         for kept, change in zip(m, v.mean(1)):
-            seen.setdefault(kept, []).append(change)
+            if 2 * kept <= n:
+                seen.setdefault(kept, []).append(change)
     return max(max(v) / min(v) for v in seen.values())
 
 
-for ending, which in {"": "train_loss", "-risk": "loss"}.items():
-    wide = [c for c in cells if c["width"] == max(d["width"] for d in cells)]
-    at = [v for v in (crossing(c, which) for c in wide) if v]
-    if at:
-        run.measure(f"s20-error-3200{ending}", [v["error"] for v in at])
-        run.measure(
-            f"s20-dropout-error-3200{ending}", [v["half_error"] for v in at]
-        )
-n, gap = gather(cells, "half_error")
-gap = gap - gather(cells, "error")[1]
-fit, later, first = (
-    fits.loglog(*gather(cells, "change", t)) for t in (1, 0.65, 0)
-)
-run.measure(
-    "s20-train-loss-3200",
-    [c["train_loss"] for c in cells if c["width"] == n[-1]],
-)
-run.measure("s20-gap-800-3200", (gap[-3] - gap[-1]))
-run.measure("s20-loglog-linear", fit.r2)
-run.measure("s20-time-mild", fit.slope - later.slope)
-run.measure("s20-time-mild-start", fit.slope - first.slope)
-run.measure("s20-theorem1a-rate", fit.slope)
-run.measure("s20-kept-not-total", spread(cells))
-others = {name: v for name, v in found.items() if name != "main"}
-run.finish({"cells": cells, "others": others})
-paper = run.recorded["cells"]
-run.remeasure("s20-kept-not-total", spread(paper))
-fit, later, first = (
-    fits.loglog(*gather(paper, "change", t)) for t in (1, 0.65, 0)
-)
-run.remeasure("s20-time-mild", fit.slope - later.slope)
-run.remeasure("s20-time-mild-start", fit.slope - first.slope)
+def judge(cells):
+    """What the claims of this chapter measure, from one run's networks."""
+    n, rows = gather(cells, "error")
+    half, loss, half_loss = (
+        gather(cells, name)[1] for name in ("half_error", "loss", "half_loss")
+    )
+    gap = [h - e for h, e in zip(half, rows)]
+    both = min(len(gap[-3]), len(gap[-1]))
+    fit, later, first = (
+        fits.loglog(*gather(cells, "change", t)) for t in (1, 0.65, 0)
+    )
+    fixed = [abs(h - w) for h, w in zip(half_loss, loss)]
+    wide = [c for c in cells if c["width"] == n[-1]]
+    found = {
+        "s20-train-loss-3200": [c["train_loss"] for c in wide],
+        "s20-gap-800-3200": gap[-3][:both] - gap[-1][:both],
+        "s20-loglog-linear": fit.r2,
+        "s20-time-mild": fit.slope - later.slope,
+        "s20-time-mild-start": fit.slope - first.slope,
+        "s20-theorem1a-rate": fit.slope,
+        "s20-kept-not-total": ratios(cells),
+        "s20-fixed-pattern": fits.loglog(n, fixed).slope,
+    }
+    for ending, which in {"": "train_loss", "-risk": "loss"}.items():
+        at = [v for v in (crossing(c, which) for c in wide) if v]
+        if at:
+            found[f"s20-error-3200{ending}"] = [v["error"] for v in at]
+            found[f"s20-dropout-error-3200{ending}"] = [
+                v["half_error"] for v in at
+            ]
+    return found
+
+
+for claim, values in judge(cells).items():
+    run.measure(claim, values)
+run.finish(found)
+paper = run.recorded["main"]
+for claim, values in judge(paper).items():
+    run.remeasure(claim, values)
+
+# %% [markdown]
+# The paper's three numbers, 0.062, below 2 % and about 3 %, can be read in
+# two ways. It calls 0.062 the *training* loss at its plateau; its figure
+# plots the population risk. So we read the errors off twice, at the moment
+# when the training loss is 0.062 and when the test loss is:
+
+# %%
+print("   N  a's std  where 0.062   train   test   error   half's error")
+for name in ("main", "deviation-1"):
+    mine = run.recorded.get(name, [])
+    for n in sorted({c["width"] for c in mine if c["width"] >= 800}):
+        same = [c for c in mine if c["width"] == n]
+        for which in ("train_loss", "loss"):
+            at = [v for v in (crossing(c, which) for c in same) if v]
+            if not at:
+                print(f"{n:5}: the {which} does not fall to 0.062")
+                continue
+            mean = {k: np.mean([v[k] for v in at]) for k in at[0]}
+            print(
+                f"{n:5}  {same[0]['settings']['std'][1]:5g}    "
+                f"{'training' if which == 'train_loss' else 'test':9}"
+                f"   {mean['train_loss']:.3f}   {mean['loss']:.3f}"
+                f"   {mean['error']:.2f} %   {mean['half_error']:.2f} %"
+                f"   (n = {len(at)})"
+            )
+
 # %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST at N = 800 and N = 3200: test loss and test error of the network and of its first half against the step; the half is closer to the network at N = 3200."}, "figure": {"name": "fig-md-risk-paper", "caption": "MNIST, the counterpart of S20's Figure 1(a), mean and standard deviation over the recorded trials. At N = 3200 the first half is less than a point worse than the network."}}
-paper = run.recorded["cells"]
 draw_risk(paper, chosen=[800, 3200])
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST: change in test loss against N from 50 to 3200 at four times on logarithmic axes; straight lines whose slope steepens from about minus 0.6 at time 0 to minus 1.2 at the end."}, "figure": {"name": "fig-md-width-paper", "caption": "MNIST, the counterpart of S20's Figure 2: linear in log-log scale as published; the slope depends on the time of the dynamics more than mildly."}}

@@ -31,11 +31,14 @@ class Fit:
 def loglog(x, y):
     """Power law through the trials' mean at each x.
 
-    Arguments: `x` (points,); `y` (points, trials), positive. Returns a
-    `Fit`; its error is the standard deviation of the trials' own slopes
-    over the square root of their number. Raises ValueError where a mean is
-    not positive, or with fewer than two points.
+    Arguments: `x` (points,); `y` (points, trials), positive, or a row of
+    trials per point, which may differ in number. Returns a `Fit`; its error
+    (None where the rows differ) is the standard deviation of the trials' own
+    slopes over the square root of their number. Raises ValueError where a
+    mean is not positive, or with fewer than two points.
     """
+    if len({np.size(row) for row in y}) > 1:
+        y = [[np.mean(row)] for row in y]
     x, y = np.asarray(x, dtype=float), np.atleast_2d(np.asarray(y, float))
     if y.shape[0] != len(x):
         raise ValueError(
