@@ -360,7 +360,7 @@ print(f"straight line:        {line.attained:.4f} to {line.upper:.4f}")
 # {eq}`eq-dp-sup` six evaluations prove it. The straight line between the same
 # networks goes above 1.32. {numref}`fig-dp-profile` walks both paths.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Loss and error along the paths of 22 and of 11 segments: flat on constant segments, monotone on affine ones, never above a dotted line, the certified supremum; the straight line rises far above it."}, "figure": {"name": "fig-dp-profile", "caption": "One pair, trained with dropout, digits: training loss (top, logarithmic) and training error along the paper's 22 segments (left) and our 11 (right). Shaded: affine segments; dotted: the certified supremum over the continuum; dashed: the straight line between the same networks."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Loss and error along the paths of 22 and of 11 segments: flat on constant segments, moving on affine ones alone, never above a dotted line, the certified supremum; the straight line rises far above it."}, "figure": {"name": "fig-dp-profile", "caption": "One pair, trained with dropout, digits: training loss (top, logarithmic) and training error along the paper's 22 segments (left) and our 11 (right). Shaded: affine segments; dotted: the certified supremum over the continuum; dashed: the straight line between the same networks."}}
 axes = figures.axes(2, 2, size=(7.2, 5.2), sharex="col", sharey="row")
 straight = interpolation.profile(net, paths.straight(a, b), x, y, points=81)
 for column, each in zip(axes.T, (path, ours)):

@@ -503,7 +503,7 @@ dim_change, dim_loss = (
     for name in ("change", "loss")
 )
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Change in loss and loss against the dimension: with the batch growing in proportion both are flat; with a fixed batch the loss rises with the dimension while the change in loss does not."}, "figure": {"name": "fig-mg-dims", "caption": "tanh, N = 400, time T. Left: change in loss when half is kept. Right: the loss itself. With the noise held fixed (batch in proportion to d) neither depends on the dimension; with a fixed batch the training suffers, not the stability."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Change in loss and loss against the dimension. The change in loss stays between 0.034 and 0.042 with either batch. The loss falls from 0.336 to 0.27 with the batch in proportion; with a fixed batch it first falls and then rises to 0.324."}, "figure": {"name": "fig-mg-dims", "caption": "tanh, N = 400, time T. Left: change in loss when half is kept. Right: the loss itself. With the noise held fixed (batch in proportion to d) the change stays where it is and the loss falls a little; with a fixed batch the training suffers at d = 128, not the stability."}}
 draw_dims(dims, dim_change, dim_loss)
 
 # %% [markdown]

@@ -9,7 +9,11 @@ import numpy as np
 
 
 def statistics(name, values):
-    """One digest line for an array: count, scale, and relative moments."""
+    """One digest line for an array: count, scale, and relative numbers.
+
+    Smallest, largest, mean, root mean square, sum of the steps' sizes, first
+    and last: what captions.py needs to tell "rises" from "falls".
+    """
     v = np.ma.masked_invalid(np.asarray(values, dtype=float)).compressed()
     scale = float(np.abs(v).max()) if v.size else 0.0
     u = v / scale if scale else v
@@ -17,7 +21,8 @@ def statistics(name, values):
     if v.size:
         rms = np.sqrt(np.mean(u * u))
         steps = np.abs(np.diff(u)).sum()  # sees a reordering
-        numbers = [u.min(), u.max(), u.mean(), rms, steps]
+        ends = u.ravel()[[0, -1]]
+        numbers = [u.min(), u.max(), u.mean(), rms, steps, *ends]
     tail = " ".join(f"{t + 0.0:.4f}" for t in numbers)
     return f"    {name} n={v.size} scale={scale:.4e} {tail}".rstrip()
 
@@ -37,6 +42,11 @@ def _artists(ax):
         for path in collection.get_paths()[:3]:
             yield statistics(f"{kind} path", path.vertices)
     for patch in ax.patches:
+        if type(patch).__name__ == "Polygon":  # a histogram's outline
+            x, y = patch.get_xy().T
+            yield statistics("Polygon x", x)
+            yield statistics("Polygon y", y)
+            continue
         extent = patch.get_path().transformed(patch.get_patch_transform())
         yield statistics(type(patch).__name__, extent.get_extents().extents)
     for text in ax.texts:

@@ -1,0 +1,109 @@
+"""Captions and alternative texts say what their figures show."""
+
+import json
+
+import matplotlib
+import numpy as np
+import pytest
+
+from book.tools import captions, digest, site
+
+matplotlib.use("agg")
+
+
+def figure(*curves, log=False):
+    """The digest of a figure with these (x, y, label)."""
+    from matplotlib.figure import Figure
+
+    fig = Figure()
+    ax = fig.subplots()
+    for x, y, label in curves:
+        ax.plot(x, y, label=label)
+    if log:
+        ax.set_yscale("log")
+    return digest.digest(fig)
+
+
+X = np.linspace(0, 1, 11)
+HILL = figure((X, 3 * X * (1 - X), "line"), (X, 0.2 + 0 * X, "path"))
+FALL = figure((10 * X + 1, 8 / (10 * X + 1), "loss"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The line rises to 0.75, the path stays at 0.2.",
+        "The path stays below 0.21, the line comes above 0.5.",
+        "Five runs at N = 800, layers 2 and 3, 12 segments, Figure 7.",
+        "CIFAR-10, 64-64-10, from d = 8 to 32.",
+        "The path is not monotone.",
+    ],
+)
+def test_true_words_pass(text):
+    assert captions.faults(text, HILL) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("The line rises to 0.92.", "0.92"),
+        ("The line rises to 1.4 and no more.", "1.4"),
+        ("Theorem 1 to 0.28, the path at 0.2.", "0.28"),
+        ("The path stays below 0.05.", "0.05"),
+        ("The line comes above 0.9.", "0.9"),
+        ("Both are smooth and monotone.", "not monotone"),
+    ],
+)
+def test_false_words_are_found(text, fault):
+    (found,) = captions.faults(text, HILL)
+    assert fault in found
+
+
+def test_the_direction_is_seen():
+    assert captions.faults("The loss falls from 8 to 0.73.", FALL) == []
+    assert captions.faults("It is monotone.", FALL) == []
+    assert captions.faults("The loss rises.", FALL) == ["no curve rises"]
+    rise = figure((X, X, "loss"))
+    assert captions.faults("The loss falls.", rise) == ["no curve falls"]
+
+
+def test_error_bars_do_not_lend_their_ends():
+    from matplotlib.figure import Figure
+
+    fig = Figure()
+    fig.subplots().errorbar([1, 2, 3], [5, 6, 7], [2, 2, 2], capsize=2)
+    text = digest.digest(fig)
+    assert captions.faults("from 5 to 7.", text) == []
+    assert captions.faults("It ends at 9.1.", text) == [
+        "9.1 is not in the figure's data"
+    ]
+
+
+def shown():
+    """(chapter, figure, "alt" or "caption", text, digest), all of them."""
+    for name in site.chapters():
+        nb = json.loads(site.notebook(name).read_text(encoding="utf-8"))
+        for cell in nb["cells"]:
+            notes = cell["metadata"].get("mystnb", {})
+            alt = notes.get("image", {}).get("alt")
+            caption = notes.get("figure", {}).get("caption")
+            for out in cell.get("outputs", []):
+                data = "".join(out.get("data", {}).get("text/plain", []))
+                if data.startswith("<Figure"):
+                    label = notes["figure"]["name"]
+                    yield name, label, "alt", alt or "", data
+                    yield name, label, "caption", caption or "", data
+
+
+def test_the_books_figures_are_described_truly():
+    found = [
+        f"{name}, {label}, {kind}: {fault}"
+        for name, label, kind, text, data in shown()
+        for fault in captions.faults(text, data)
+    ]
+    assert found == []
+
+
+def test_the_reading_reads_something():
+    numbers = sum(len(captions.numbers(row[3])) for row in shown())
+    assert numbers > 50
