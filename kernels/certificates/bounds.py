@@ -17,35 +17,67 @@ at both ends.  The box is carried through the layers:
 The box shrinks as the square of the interval's length.  A loss that is convex
 in the outputs, taken at chord plus the worst corner of the box, is convex in
 s: the worse end bounds it on the whole interval.
+
+Rounding is carried beside the box: rho bounds what float64 can have added to
+chord and box together, the weights at both ends included, which are rounded
+to 8 u max(|p|, |q|) of the exact point between the segment's ends p and q.
+With M = max(|p|, |q|), A = |h| + |e| and g = gamma(4 (n + 12)), a linear
+layer makes rho' = M (rho + g (A + rho)) + 8 gamma |b| of it (the forward
+passes, the bend, centre and radius, each of products of length n); ReLU adds
+16 u (|z| + |e|); pooling is as in ``certificates.rounding``.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kernels.certificates import rounding
 from kernels.cuda import launch
 from kernels.cuda.boxes import interval_boxes
-from kernels.networks import Network, Parameters
+from kernels.networks import Network, Parameters, tree
 from kernels.networks.losses import labels
 
 
+def limits(theta: Parameters, other: Parameters) -> Parameters:
+    """Bounds on the weights anywhere between two parameters, float64."""
+
+    def largest(p, q):
+        return p.abs().maximum(q.abs()).double()
+
+    return tree.map(largest, theta, other)
+
+
 def boxes(
-    network: Network, points: list[Parameters], x: Tensor
-) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Outputs at both ends, lo and hi, for each interval between ``points``.
+    network: Network,
+    points: list[Parameters],
+    x: Tensor,
+    most: Parameters | None = None,
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
+    """Outputs at both ends, lo, hi and rho, for each interval.
 
     ``points``: parameters t_0, …, t_K of one segment, in order; ``x`` (n,
-    …).  Returns K tuples of four tensors (n, outputs).  Cost: about six
-    forward passes an interval and one a point; the activations of one layer
-    at all points are held at once.
+    …).  ``most``: :func:`limits` of the segment's own ends; None: the first
+    and the last point are its ends.  Returns K tuples of five tensors (n,
+    outputs).  Cost: about seven forward passes an interval and one a point;
+    the activations of one layer at all points are held at once.
     """
+    most = limits(points[0], points[-1]) if most is None else most
     h = [network.features(points[0], x, 0)] * len(points)
-    box = [(torch.zeros_like(h[0]),) * 2] * (len(points) - 1)
+    zero = torch.zeros_like(h[0])
+    box = [(zero, zero, zero)] * (len(points) - 1)
     for i in range(1, network.depth + 1):
         layer = [theta[i - 1] for theta in points]
         z = [network.linear(i, w, a, b) for (w, b), a in zip(layer, h)]
         box = [
-            _linear(network, i, layer[k : k + 2], h[k : k + 2], z[k], box[k])
+            _linear(
+                network,
+                i,
+                layer[k : k + 2],
+                h[k : k + 2],
+                z[k],
+                box[k],
+                most[i - 1],
+            )
             for k in range(len(box))
         ]
         h = z
@@ -64,7 +96,7 @@ def boxes(
                 h = pooled
             if h[0].dim() == 4 and network.layers[i].kernel is None:
                 h = [a.flatten(1) for a in h]
-                box = [(lo.flatten(1), hi.flatten(1)) for lo, hi in box]
+                box = [tuple(a.flatten(1) for a in one) for one in box]
     return [(h[k], h[k + 1], *box[k]) for k in range(len(box))]
 
 
@@ -91,15 +123,23 @@ def fused_boxes(
     other: Parameters,
     places: list[float],
     x: Tensor,
-) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
     """As :func:`boxes`, in one pass, where the last two layers alone move."""
-    h = network.features(theta, x, network.depth - 2).T
+    most, i = limits(theta, other), network.depth - 1
+    h, rho = rounding.features(network, theta, x, i - 1)
     start, end = (
-        weight @ h if bias is None else torch.addmm(bias[:, None], weight, h)
+        weight @ h.T
+        if bias is None
+        else torch.addmm(bias[:, None], weight, h.T)
         for weight, bias in (theta[-2], other[-2])
     )
     found = interval_boxes(start, end, theta[-1], other[-1], places)
-    return [tuple(part.mT for part in one) for one in found.unbind(1)]
+    rho = rounding.widened(network, i, *most[-2], h.abs() + rho, rho, 12, 4)
+    size = start.abs().maximum(end.abs()).T
+    rho = rho + 16 * rounding.UNIT * size
+    size = 2 * size + rho
+    rho = rounding.widened(network, i + 1, *most[-1], size, rho, 12, 4)
+    return [(*(part.mT for part in one), rho) for one in found.unbind(1)]
 
 
 def corner(lo: Tensor, hi: Tensor, y: Tensor) -> Tensor:
@@ -114,29 +154,34 @@ def box_losses(
     ends: tuple[Tensor, Tensor],
     lo: Tensor,
     hi: Tensor,
+    rho: Tensor,
     y: Tensor,
     loss: str,
-) -> tuple[Tensor, Tensor]:
+) -> list[tuple[Tensor, Tensor]]:
     """Each sample's largest loss over the box around the chord, at each end.
 
-    Both (n,), each convex along the interval, so that the larger of their
-    means bounds the mean loss on the interval.
+    Twice two tensors (n,): the loss as computed, convex along the interval,
+    so that the larger of the ends' means bounds the mean loss on it; and the
+    allowance for rounding (``rounding.sample_losses``).
     """
-    if loss == "cross_entropy":
-        worst = corner(lo, hi, y)
-        return tuple(
-            functional.cross_entropy(z + worst, y, reduction="none")
-            for z in ends
-        )
-    return tuple(
-        torch.maximum((z + lo - y).square(), (z + hi - y).square()).sum(1)
-        for z in ends
-    )
+    found = []
+    for z in ends:
+        size = z.abs() + hi.maximum(-lo)
+        around = rho + 4 * rounding.UNIT * size
+        if loss == "cross_entropy":
+            far = z + corner(lo, hi, y)
+        else:
+            low, high = z + lo, z + hi
+            far = torch.where((low - y).abs() > (high - y).abs(), low, high)
+        found.append(rounding.sample_losses(far, around, y, loss))
+    return found
 
 
-def _linear(network, i, ends, h, z, box):
+def _linear(network, i, ends, h, z, box, most):
     (w0, _), (w1, _) = ends
-    lo, hi = box
+    lo, hi, rho = box
+    size = h[0].abs().maximum(h[1].abs()) + hi.maximum(-lo) + rho
+    rho = rounding.widened(network, i, *most, size, rho, 12, 4)
     if bool((lo == hi).all()):  # both are zero
         lo = hi = torch.zeros_like(z)
     else:
@@ -151,12 +196,14 @@ def _linear(network, i, ends, h, z, box):
     if w0 is not w1 and h[0] is not h[1]:  # (s² - s) ΔW Δh
         bend = network.linear(i, w1 - w0, h[1] - h[0]) / 4
         lo, hi = lo - bend.clamp_min(0), hi - bend.clamp_max(0)
-    return lo, hi
+    return lo, hi, rho
 
 
 def _relu(z, h, box):
     (z0, z1), (h0, h1) = z, h
-    lo, hi = box
+    lo, hi, rho = box
+    size = z0.abs().maximum(z1.abs()) + hi.maximum(-lo)
+    rho = rho + 16 * rounding.UNIT * size
     upper = torch.maximum(torch.relu(z0 + hi) - h0, torch.relu(z1 + hi) - h1)
     low0, low1 = z0 + lo, z1 + lo
     lower = torch.minimum(torch.relu(low0) - h0, torch.relu(low1) - h1)
@@ -165,18 +212,20 @@ def _relu(z, h, box):
     lower = torch.where(
         crosses, torch.minimum(lower, -torch.lerp(h0, h1, s)), lower
     )
-    return lower, upper
+    return lower, upper, rho
 
 
 def _pool(pool, h, pooled, box):
     (h0, h1), (top0, top1) = h, pooled
-    lo, hi = box
+    lo, hi, rho = box
+    size = h0.maximum(h1) + hi.maximum(-lo)
+    rho = rounding.pooled(pool, size, rho + 8 * rounding.UNIT * size)
     if pool.kind != "max":
-        return pool(lo), pool(hi)
+        return pool(lo), pool(hi), rho
     upper = torch.maximum(pool(h0 + hi) - top0, pool(h1 + hi) - top1)
     # the best over the window, each place less the chord of the maximum
     below = [
         pool.windows(h + lo) - top[..., None]
         for h, top in ((h0, top0), (h1, top1))
     ]
-    return torch.minimum(*below).amax(-1), upper
+    return torch.minimum(*below).amax(-1), upper, rho

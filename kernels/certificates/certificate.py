@@ -9,10 +9,13 @@ class Segment:
 
     ``start``, ``stop``: its place in [0, 1]; ``kind``: "constant", "affine"
     or "general"; ``upper`` bounds the mean loss on it, ``attained`` is the
-    largest found on it, ``exact``: that is its supremum.  ``error_upper``,
-    ``error_attained``: the same for the 0-1 error.  ``intervals``: how many
-    intervals of it were bounded.  Segments far below the path's largest loss
-    are not refined: their bounds can be loose.
+    largest found on it, ``exact``: that is its supremum, but for rounding.
+    ``error_upper``, ``error_attained``: the same for the 0-1 error.
+    ``intervals``: how many intervals of it were bounded.  Segments far below
+    the path's largest loss are not refined: their bounds can be loose.
+    ``rounding``: how much of ``upper`` is allowance; ``mismatch``: how far an
+    output may be from constant or affine because the weights themselves are
+    rounded, which the allowance includes; 0 where the kind is exact.
     """
 
     start: float
@@ -24,18 +27,24 @@ class Segment:
     error_upper: float
     error_attained: float
     intervals: int
+    rounding: float = 0.0
+    mismatch: float = 0.0
 
 
 @dataclass(frozen=True)
 class Certificate:
     """What ``certify`` proved.
 
-    ``attained <= supremum of the mean loss over the path <= upper``.
-    ``exact``: the supremum is ``attained``; ``upper`` then exceeds it by the
-    allowance for rounding alone.  ``complete``: ``upper`` is within the
-    tolerance asked for; False where the budget ended first, and the bounds
-    hold all the same.  ``error_attained <= supremum of the 0-1 error <=
-    error_upper``, equal where ``error_exact``.
+    Supremum of the mean loss over the path <= ``upper``; ``attained`` is the
+    largest loss found, as computed in float64: the loss there, in exact
+    arithmetic, is within the allowance for rounding of it.
+    ``rounding``: how much of ``upper`` is that allowance.  ``exact``: the
+    supremum is ``attained``: ``upper - attained <= rounding``.
+    ``complete``: ``upper``, but for ``rounding``, is within the tolerance
+    asked for; False where the budget ended first, and the bounds hold all the
+    same.  ``error_attained <= supremum of the 0-1 error <= error_upper``,
+    equal where ``error_exact``; a sample decided by less than rounding can do
+    counts as wrong above and as right below.
     ``evaluations``: how many distinct functions were evaluated, each on all
     samples; ``intervals``: how many intervals of general segments were
     bounded; ``segments``: the same, segment by segment.
@@ -51,3 +60,4 @@ class Certificate:
     evaluations: int
     intervals: int
     segments: tuple[Segment, ...]
+    rounding: float = 0.0

@@ -1,30 +1,23 @@
 """The supremum of the loss over the continuum of a path."""
 
-import heapq
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from kernels import states
-from kernels.certificates.bounds import (
-    box_losses,
-    boxes,
-    corner,
-    fused_boxes,
-    two_layers,
-)
+from kernels.certificates import rounding
+from kernels.certificates.bisection import bisect
 from kernels.certificates.certificate import Certificate, Segment
-from kernels.certificates.errors import error_supremum
-from kernels.certificates.quartic import fits, square_supremum
-from kernels.networks import Network, losses
+from kernels.certificates.engine import Known, Task
+from kernels.certificates.errors import error_bounds
+from kernels.certificates.quartic import fits, quartics
+from kernels.certificates.samples import Samples
+from kernels.networks import Network
 from kernels.paths import Path
 from kernels.runs.progress import progress
 
 _HELD = 1 << 24  # numbers of one layer's activations held at once
-_HELD_CUDA = 1 << 26
-_TINY = 1e-12
 
 
 @states("S20", "Definition 3.2")
@@ -69,12 +62,18 @@ def certify(
     batch : samples at once; None: as many as hold one layer's activations at
         all points in 128 MiB.
 
-    Computed in float64, whatever the parameters' dtype.  An allowance for
-    rounding is added to ``upper``: 1e-9 of it for float64 parameters, 1e-5
-    for lower precision, whose knots agree to that only, and 1e-12.
+    What is bounded is the loss of the real numbers: parameters of any dtype
+    and inputs as the numbers that they are, all points of the path between
+    its knots as stored, in exact arithmetic.  Computed in float64; what
+    rounding can do is carried through the layers and the loss
+    (``certificates.rounding``) and added to ``upper``, ``error_upper`` and
+    the error's sweep.  Kinds are proved from the weights, whatever the caller
+    of ``Path`` said; where rounded weights are constant or affine only
+    nearly, the difference is bounded on ``x`` and added too.
 
     Returns a :class:`Certificate`.  Raises ValueError for a bad tolerance,
-    budget, loss or shape.
+    budget, loss or shape, and where a parameter, ``x``, ``y``, an output or
+    the loss is not finite.
 
     Cost: a forward pass for each distinct function, about six for each
     interval.  The bounds multiply by |W| layer by layer: beyond some eight
@@ -93,193 +92,128 @@ def certify(
             f"x has {len(x)} samples and y has {len(y)}; as many, and at "
             "least one, will do"
         )
-    network.check(path.knots[0], "path.knots[0]")
+    _check_knots(network, path)
     if batch is None:
         widest = max(math.prod(shape) for shape in network.shapes)
         batch = max(1, _HELD // (widest * (initial + 1)))
     with torch.no_grad():
-        data = _Data(network, path, x, y, loss, batch)
+        data = Samples(network, path, x, y, loss, batch)
         known, evaluations = _at_knots(data)
-        general = [k for k in range(len(path)) if path.kind(k) == "general"]
-        complete = not general or _between_knots(
-            data, known, general, tolerance, budget, initial
-        )
+        general = _unsettled(known)
+        task = Task(data, known, general, tolerance, budget, initial)
+        complete = not general or choose(task)(task)
     return _certificate(path, known, evaluations, complete)
 
 
-@dataclass
-class _Known:
-    """What is known of one segment so far."""
+def choose(task: Task):
+    """The engine for a path's general segments: a function of the task.
 
-    attained: float
-    error_attained: float
-    upper: float = math.inf
-    error_upper: float = math.inf
-    intervals: int = 0
-
-    def found(self, loss, error):
-        self.attained = max(self.attained, loss)
-        self.error_attained = max(self.error_attained, error)
+    Two layers and the square loss have a closed form; else chords and boxes.
+    """
+    if task.data.loss == "square" and fits(
+        task.data.path.knots[0], len(task.data.y)
+    ):
+        return quartics
+    return bisect
 
 
-class _Data:
-    """The path's outputs on all samples, in float64, in blocks of them."""
-
-    def __init__(self, network, path, x, y, loss, batch):
-        self.network, self.path, self.loss = network, path, loss
-        self.x, self.batch = x.to(path.knots[0][0][0].device), batch
-        like = self.x.new_empty(0, dtype=torch.float64)
-        self.y = losses.targets(y, network.widths[-1], loss=loss, like=like)
-
-    def blocks(self):
-        return (block.double() for block in self.x.split(self.batch))
-
-    def outputs(self, theta):
-        theta = _double(theta)
-        return torch.cat(
-            [self.network.forward(theta, x) for x in self.blocks()]
-        )
-
-    def measure(self, z):
-        """Mean loss and error of outputs (n, C)."""
-        loss, error = losses.mean_loss_and_error(z, self.y, self.loss)
-        return float(loss), float(error)
-
-    def points(self, segment, places):
-        """Parameters in float64; layers that do not move are shared."""
-        pairs = []
-        for layer, twin in zip(*self.path.ends(segment)):
-            for p, q in zip(layer, twin):
-                still = p is q or torch.equal(p, q)
-                p = None if p is None else p.double()
-                pairs.append((p, p if still else q.double()))
-        for s in places:
-            flat = [p if p is q else torch.lerp(p, q, s) for p, q in pairs]
-            yield tuple(zip(flat[::2], flat[1::2]))
-
-    def intervals(self, segment, places):
-        """One (loss bound, error bound, measures at both ends) an interval."""
-        blocks = self.fused(segment, places)
-        if blocks is None:
-            points = list(self.points(segment, places))
-            blocks = [boxes(self.network, points, x) for x in self.blocks()]
-        for parts in zip(*blocks):
-            z0, z1, lo, hi = map(torch.cat, zip(*parts))
-            ends = box_losses((z0, z1), lo, hi, self.y, self.loss)
-            worst = corner(lo, hi, self.y)
-            error, _ = error_supremum(z0 + worst, z1 + worst, self.y)
-            bound = max(float(end.mean()) for end in ends)
-            yield bound, error, (self.measure(z0), self.measure(z1))
-
-    def fused(self, segment, places):
-        """Every block's boxes by the CUDA kernel, or None."""
-        ends = tuple(self.points(segment, (0.0, 1.0)))
-        if not two_layers(self.network, *ends):
-            return None
-        widest = max(math.prod(shape) for shape in self.network.shapes)
-        return [
-            fused_boxes(self.network, *ends, places, x.double())
-            for x in self.x.split(max(1, _HELD_CUDA // widest))
-        ]
+def _check_knots(network, path):
+    """Raise where a knot does not fit or is not finite."""
+    before = ()
+    for k in range(len(path.knots)):
+        knot = path.knots[k]
+        new = [pair is not old for pair, old in zip(knot, before)] or [True]
+        if any(new):
+            network.check(knot, f"path.knots[{k}]")
+        before = knot
 
 
 def _at_knots(data):
     """Evaluates each distinct function once; settles what that settles."""
-    path, functions = data.path, data.path.functions
+    path = data.path
     known, evaluations = [], 0
-    before = z = at = None
-    for k, function in enumerate(
-        progress(functions, desc="certifying the knots", unit="knot")
+    now, at = None, None
+    for k in progress(
+        range(len(path.knots)), desc="certifying the knots", unit="knot"
     ):
-        if function == k:
-            before, z = z, data.outputs(path.knots[k])
-            last, at = at or data.measure(z), data.measure(z)
+        proof = path.proof(k - 1) if k else None
+        same = k and proof.kind == "constant" and proof.exact
+        before, last = now, at
+        if not same:
+            now = data.outputs(path.knots[k], f"path.knots[{k}]")
+            at = data.measure(*now)
             evaluations += 1
-        else:
-            last = at
-        if k == 0:
-            continue
-        segment = _Known(*at)
-        segment.found(*last)
-        kind = path.kind(k - 1)
-        if kind == "affine":
-            segment.error_attained, _ = error_supremum(before, z, data.y)
-        if kind != "general":
-            segment.upper = segment.attained
-            segment.error_upper = segment.error_attained
-        known.append(segment)
+        if k:
+            known.append(_between(data, k - 1, proof, before, now, last, at))
     return known, evaluations
 
 
-def _between_knots(data, known, general, tolerance, budget, initial):
-    """Bounds the general segments; whether within the tolerance."""
-    quartic = data.loss == "square" and fits(data.path.knots[0], len(data.y))
-    if quartic:
-        for k in general:
-            value, s = square_supremum(*data.path.ends(k), data.x, data.y)
-            (point,) = data.points(k, [s])
-            known[k].found(*data.measure(data.outputs(point)))
-            known[k].upper = max(value, known[k].attained)
-    initial = max(1, min(initial, budget // len(general)))
-    leaves, spent = [], 0
+def _between(data, segment, proof, before, now, last, at):
+    """What the ends of a segment and its kind settle."""
+    known = Known(last[0], last[2], kind=proof.kind)
+    known.found(at[0], at[2], 1.0)
+    if proof.kind == "general":
+        return known
+    ends = [before, now]
+    if not proof.exact:
+        extra = 2 * data.mismatch(segment)
+        known.mismatch = float(extra.amax())
+        if not known.mismatch < math.inf:  # the boxes must do
+            return known
+        ends = [(z, rho + extra) for z, rho in ends]
+        last, at = (data.measure(*end) for end in ends)
+    known.upper = max(rounding.above(*end[:2]) for end in (last, at))
+    known.rounding = rounding.above(known.upper - known.attained, 0.0)
+    known.error_upper = at[3]
+    if before is not now:
+        (z0, rho0), (z1, rho1) = ends
+        found = error_bounds(z0, z1, rho0, rho1, data.y)
+        known.error_upper = found[0]
+        known.error_attained = max(known.error_attained, found[1])
+    return known
 
-    def bound(k, places, cap):
-        found = data.intervals(k, places)
-        for a, b, (loss, error, ends) in zip(places, places[1:], found):
-            for measures in ends:
-                known[k].found(*measures)
-            known[k].intervals += 1
-            # a bound on the whole holds on the parts
-            loss, error = min(loss, cap[0]), min(error, cap[1])
-            heapq.heappush(leaves, (-loss, k, a, b, error))
 
-    with progress(desc="bounding", unit="interval", total=budget) as bar:
-        for k in general:
-            places = torch.linspace(0, 1, initial + 1).tolist()
-            bound(k, places, (known[k].upper, 1.0))
-            spent += initial
-            bar.update(initial)
-        while True:
-            goal = max(segment.attained for segment in known)
-            goal = goal * (1 + tolerance) + _TINY
-            if quartic or -leaves[0][0] <= goal or spent + 2 > budget:
-                break
-            upper, k, a, b, error = heapq.heappop(leaves)
-            bound(k, [a, (a + b) / 2, b], (-upper, error))
-            spent += 2
-            bar.update(2)
-    for k in general:
-        own = [leaf for leaf in leaves if leaf[1] == k]
-        known[k].upper = max(-leaf[0] for leaf in own)
-        known[k].error_upper = max(leaf[4] for leaf in own)
-    return -leaves[0][0] <= goal
+def _unsettled(known):
+    """The general segments, and those whose rounded weights differ much."""
+    most = max(segment.attained for segment in known)
+    unsettled = []
+    for k, segment in enumerate(known):
+        loose = segment.mismatch != 0 and not (
+            segment.upper <= segment.attained + max(1e-3 * most, 1e-12)
+        )
+        if segment.kind == "general" or loose:
+            segment.kind, segment.cap = "general", segment.upper
+            unsettled.append(k)
+    return unsettled
 
 
 def _certificate(path, known, evaluations, complete):
-    exact = path.knots[0][0][0].dtype == torch.float64
-    slack = 1 + (1e-9 if exact else 1e-5)
     segments = tuple(
         Segment(
             start=k / len(path),
             stop=(k + 1) / len(path),
-            kind=path.kind(k),
-            upper=segment.upper * slack + _TINY,
+            kind=segment.kind,
+            upper=segment.upper,
             attained=segment.attained,
-            exact=segment.upper <= segment.attained * (1 + _TINY) + _TINY,
+            exact=segment.upper - segment.attained <= segment.rounding,
             error_upper=segment.error_upper,
             error_attained=segment.error_attained,
             intervals=segment.intervals,
+            rounding=segment.rounding,
+            mismatch=segment.mismatch,
         )
         for k, segment in enumerate(known)
     )
-    upper = max(segment.upper for segment in known)
+    upper, allowance = max(
+        (segment.upper, segment.rounding) for segment in segments
+    )
     attained = max(segment.attained for segment in known)
     error_upper = max(segment.error_upper for segment in segments)
     error_attained = max(segment.error_attained for segment in segments)
     return Certificate(
-        upper=upper * slack + _TINY,
+        upper=upper,
         attained=attained,
-        exact=upper <= attained * (1 + _TINY) + _TINY,
+        exact=upper - attained <= allowance,
         complete=complete,
         error_upper=error_upper,
         error_attained=error_attained,
@@ -287,11 +221,5 @@ def _certificate(path, known, evaluations, complete):
         evaluations=evaluations,
         intervals=sum(segment.intervals for segment in segments),
         segments=segments,
-    )
-
-
-def _double(theta):
-    return tuple(
-        (weight.double(), None if bias is None else bias.double())
-        for weight, bias in theta
+        rounding=allowance,
     )

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kernels.certificates.rounding import UNIT
 from kernels.networks.losses import labels
 
 SLACK = 1e-12
@@ -24,7 +25,46 @@ def error_supremum(z0: Tensor, z1: Tensor, y: Tensor) -> tuple[float, float]:
 
     Returns (supremum, a t where it is reached).  Cost: O(n log n).
     """
-    left, right = right_intervals(z0, z1, y)
+    return _sweep(*right_intervals(z0, z1, y))
+
+
+def error_bounds(
+    z0: Tensor, z1: Tensor, rho0: Tensor, rho1: Tensor, y: Tensor
+) -> tuple[float, float]:
+    """Bounds on that supremum where the outputs are known to ``rho`` only.
+
+    ``rho0``, ``rho1`` (n, outputs): how far the outputs' exact values are
+    from ``z0`` and ``z1``, between which they move affinely (or, all along
+    the chord, from it).  Above, a sample is right only where its own output
+    leads by more than rounding can do; below, wrong only where it trails by
+    more.  Returns (upper, attained).
+    """
+    upper, _ = _sweep(*right_intervals(z0, z1, y, rho0, rho1))
+    attained, _ = _sweep(*right_intervals(z0, z1, y, rho0, rho1, sure=False))
+    return upper, attained
+
+
+def right_intervals(z0, z1, y, rho0=None, rho1=None, sure=True):
+    """For each sample the open interval of t where it is right.
+
+    Two NumPy arrays (n,); -1 and 2 stand for ends outside [0, 1].  Empty
+    where left >= right.  With ``rho``: where it is surely or (not ``sure``)
+    possibly right.
+    """
+    sign = 1 if sure else -1
+    start, wins = _margins(z0, y, rho0, sign)  # (n, rivals)
+    end, _ = _margins(z1, y, rho1, sign)
+    zero = torch.nan_to_num(start / (start - end))  # where it vanishes
+    at_start = (start > 0) | ((start == 0) & wins)
+    at_end = (end > 0) | ((end == 0) & wins)
+    left = torch.where(at_start, -1.0, torch.where(at_end, zero, 2.0))
+    right = torch.where(at_end, 2.0, torch.where(at_start, zero, -1.0))
+    left = left.amax(1) + sign * SLACK
+    right = right.amin(1) - sign * SLACK
+    return left.cpu().numpy(), right.cpu().numpy()
+
+
+def _sweep(left, right):
     n = len(left)
     keep = left < right
     left, right = np.sort(left[keep]), np.sort(right[keep])
@@ -34,30 +74,20 @@ def error_supremum(z0: Tensor, z1: Tensor, y: Tensor) -> tuple[float, float]:
     return float(n - count[worst]) / n, float(t[worst])
 
 
-def right_intervals(z0: Tensor, z1: Tensor, y: Tensor):
-    """For each sample the open interval of t where it is right.
-
-    Two NumPy arrays (n,); -1 and 2 stand for ends outside [0, 1].  Empty
-    where left >= right.
-    """
-    start, wins = _margins(z0, y)  # (n, rivals)
-    end, _ = _margins(z1, y)
-    zero = torch.nan_to_num(start / (start - end))  # where it vanishes
-    at_start = (start > 0) | ((start == 0) & wins)
-    at_end = (end > 0) | ((end == 0) & wins)
-    left = torch.where(at_start, -1.0, torch.where(at_end, zero, 2.0))
-    right = torch.where(at_end, 2.0, torch.where(at_start, zero, -1.0))
-    left = left.amax(1) + SLACK
-    right = right.amin(1) - SLACK
-    return left.cpu().numpy(), right.cpu().numpy()
-
-
-def _margins(z, y):
+def _margins(z, y, rho, sign):
     """Own output minus each rival's, and whether a tie is won."""
     z, own_class = z.double(), labels(y)[:, None]
     if z.shape[1] == 1:
-        return torch.where(own_class > 0, z, -z), own_class == 0
+        margins = torch.where(own_class > 0, z, -z)
+        if rho is not None:
+            margins = margins - sign * rho
+        return margins, own_class == 0
     own = z.gather(1, own_class)
-    margins = (own - z).scatter(1, own_class, torch.inf)
+    margins = own - z
+    if rho is not None:
+        doubt = rho + rho.gather(1, own_class)
+        doubt += 4 * UNIT * (margins.abs() + doubt)
+        margins = margins - sign * doubt
+    margins = margins.scatter(1, own_class, torch.inf)
     rivals = torch.arange(z.shape[1], device=z.device)
     return margins, own_class < rivals

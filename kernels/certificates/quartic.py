@@ -4,16 +4,42 @@ On a segment each hidden pre-activation is affine in t, so each unit switches
 at most once a sample.  Between two switches every output is a quadratic in t
 and the mean square loss a quartic; all switches are sorted and the quartics
 follow one another by increments.
+
+Rounding.  With P = |x| (|W_0| + |W_1 - W_0|) + |b_0| + |b_1 - b_0| and
+Z = P (|a_0| + |a_1 - a_0|) + |c_0| + |c_1 - c_0| + |y|, an output's three
+coefficients sum to at most Z in size, whichever units are on, and are off by
+gamma_K Z, K = inputs + 2 h + 32: products, their sums, and units that a
+rounded switch leaves on the wrong side, where they are that small.  A
+sample's base and 2 h squares are off by gamma_{3 K + outputs} Z^2 each, and
+adding all up by gamma_switches times what is added.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from kernels.certificates.bisection import bisect
+from kernels.certificates.engine import Task
+from kernels.certificates.rounding import above, gamma
 from kernels.networks import Parameters
 
 MOST_SWITCHES = 5_000_000
 _CHUNK = 1 << 21  # switches x outputs held at once
+_MOST_CELLS = 1 << 20  # where a piece is split further
+_CLOSE = 1e-12  # how closely a quartic's maximum is found
+
+
+@dataclass(frozen=True)
+class Supremum:
+    """``value`` at ``t``; no value exceeds ``upper``, which has ``allowance``
+    for rounding in it."""
+
+    value: float
+    t: float
+    upper: float
+    allowance: float
 
 
 def square_supremum(
@@ -30,6 +56,14 @@ def square_supremum(
     samples and 64 units take about 0.1 s.  Memory: 48 bytes a switch; see
     :func:`fits`.
     """
+    found = square_bound(theta, other, x, y)
+    return found.value, found.t
+
+
+def square_bound(
+    theta: Parameters, other: Parameters, x: Tensor, y: Tensor
+) -> Supremum:
+    """The same, and an upper bound in exact arithmetic."""
     ends = [
         [None if p is None else p.detach().double().cpu() for p in pair]
         for end in (theta, other)
@@ -38,18 +72,47 @@ def square_supremum(
     x, y = x.detach().double().cpu().flatten(1), y.detach().double().cpu()
     hidden, outputs = ends[1][0].shape[1], y.shape[1]
     block = max(1, _CHUNK // max(1, hidden * outputs))
-    total, times, jumps = np.zeros(5), [], []
+    total, times, jumps, off = np.zeros(5), [], [], 0.0
     for start in range(0, len(x), block):
         rows = slice(start, start + block)
         base, t, jump = _switches(ends, x[rows], y[rows])
         total += base
         times.append(t)
         jumps.append(jump)
+        off += float(_sizes(ends, x[rows], y[rows]).square().sum())
     times, jumps = np.concatenate(times), np.concatenate(jumps)
     order = np.argsort(times, kind="stable")
     knots = np.concatenate([[0.0], times[order], [1.0]])
-    pieces = np.concatenate([total[None], jumps[order]]).cumsum(0)
-    return _largest(pieces / max(len(x), 1), knots)
+    pieces = np.concatenate([total[None], jumps[order]])
+    added = np.abs(pieces).sum()
+    pieces = pieces.cumsum(0)
+    terms = 3 * (x.shape[1] + 2 * hidden + 32) + outputs + 16
+    off = off * (2 * hidden + 1) * gamma(terms)
+    off += gamma(len(times) + len(x) + 16) * added
+    value, t, upper = _largest(pieces / max(len(x), 1), knots)
+    allowance = off / max(len(x), 1) * (1 + 1e-9) + _CLOSE * abs(upper)
+    return Supremum(value, t, above(upper, allowance), allowance)
+
+
+def quartics(task: Task) -> bool:
+    """The engine for two layers and the square loss (``engine.Task``).
+
+    The error's bounds come from ``task.initial`` boxes a segment.
+    """
+    data, least = task.data, {}
+    for k in task.segments:
+        found = square_bound(*data.path.ends(k), data.x, data.y)
+        loss, slack, wrong, _ = data.at(k, found.t)
+        known = task.known[k]
+        known.found(loss, wrong, found.t)
+        least[k] = 2 * found.allowance + slack
+        if found.upper < known.cap:
+            known.cap, known.rounding = found.upper, least[k]
+    complete = bisect(task)
+    for k, allowance in least.items():
+        known = task.known[k]
+        known.rounding = max(known.rounding, allowance)
+    return complete
 
 
 def fits(theta: Parameters, samples: int) -> bool:
@@ -74,60 +137,95 @@ def _switches(ends, x, y):
         z[..., 0] += c0
         z[..., 1] += c1 - c0
     t = -p0 / dp
-    sample, unit = torch.nonzero((t > 0) & (t < 1), as_tuple=True)
-    t = t[sample, unit]
-    order = np.lexsort((t.numpy(), sample.numpy()))
-    sample, unit, t = sample[order], unit[order], t[order]
-    sign = torch.where(dp[sample, unit] > 0, 1.0, -1.0)[:, None]
-    p, d = p0[sample, unit][:, None] * sign, dp[sample, unit][:, None] * sign
-    a, e = a0.T[unit], da.T[unit]  # (s, C)
-    step = torch.stack([p * a, p * e + d * a, d * e], -1)  # (s, C, 3)
-    run = step.cumsum(0)
-    first = torch.searchsorted(sample, sample)  # the sample's first switch
-    run = run - torch.where(
-        (first > 0)[:, None, None], run[(first - 1).clamp_min(0)], 0
+    switches = (t > 0) & (t < 1)
+    t, order = torch.where(switches, t, torch.inf).sort(1)
+    switches = switches.gather(1, order)
+    sign = torch.where(dp > 0, 1.0, -1.0)
+    p, d = (
+        (part * sign).gather(1, order)[..., None] * switches[..., None]
+        for part in (p0, dp)
+    )  # (n, h, 1): zero where a unit does not switch
+    a, e = a0.T[order], da.T[order]  # (n, h, C)
+    step = torch.stack([p * a, p * e + d * a, d * e], -1)  # (n, h, C, 3)
+    after = z[:, None] + step.cumsum(1)
+    before = torch.cat([z[:, None], after[:, :-1]], 1)
+    jumps = (_square(after) - _square(before))[switches]
+    return _square(z).sum(0).numpy(), t[switches].numpy(), jumps.numpy()
+
+
+def _sizes(ends, x, y):
+    """Z, which bounds the coefficients of all outputs: (n, C)."""
+    (w0, b0), (a0, c0), (w1, b1), (a1, c1) = (
+        (w, 0.0 * w[:, 0] if b is None else b) for w, b in ends
     )
-    after = z[sample] + run
-    jumps = _square(after) - _square(after - step)
-    return _square(z).sum(0).numpy(), t.numpy(), jumps.numpy()
+    size = x.abs() @ (w0.abs() + (w1 - w0).abs()).T
+    size = size + b0.abs() + (b1 - b0).abs()
+    size = size @ (a0.abs() + (a1 - a0).abs()).T
+    size = size + c0.abs() + (c1 - c0).abs() + y.abs()
+    return size * (1 + 4 * gamma(x.shape[1] + a0.shape[1] + 8))
 
 
 def _square(z):
-    """Quadratics (s, C, 3) to the sums over C of their squares, (s, 5)."""
+    """Quadratics (…, C, 3) to the sums over C of their squares, (…, 5)."""
     c, b, a = z.unbind(-1)
     return torch.stack(
         [
-            (c * c).sum(1),
-            2 * (c * b).sum(1),
-            (b * b + 2 * c * a).sum(1),
-            2 * (b * a).sum(1),
-            (a * a).sum(1),
+            (c * c).sum(-1),
+            2 * (c * b).sum(-1),
+            (b * b + 2 * c * a).sum(-1),
+            2 * (b * a).sum(-1),
+            (a * a).sum(-1),
         ],
         -1,
     )
 
 
 def _largest(pieces, knots):
-    """The largest value of the quartics on their pieces, and where."""
-    left, right = knots[:-1], knots[1:]
+    """The largest value of the quartics on their pieces, where, and a bound.
+
+    On a cell a quartic is at most its ends' larger value and width^2 max|q''|
+    / 8; cells that could exceed the largest value found are halved.
+    """
     powers = np.arange(5)
-    at_left = (pieces * left[:, None] ** powers).sum(1)
-    at_right = (pieces * right[:, None] ** powers).sum(1)
-    ends = np.maximum(at_left, at_right)
-    best = int(ends.argmax())
-    value = float(ends[best])
-    where = left[best] if at_left[best] >= at_right[best] else right[best]
-    # a quartic rises above its chord by at most width² max|q''| / 8
-    bend = np.abs(pieces[:, 2:]) @ np.array([2.0, 6.0, 12.0])
-    reach = ends + (right - left) ** 2 * bend / 8
-    for piece in np.argsort(-reach):
-        if reach[piece] <= value:
-            break
-        slope = pieces[piece, 1:] * powers[1:]
-        roots = np.roots(slope[::-1])
-        roots = roots.real[np.abs(roots.imag) < 1e-6]
-        for t in roots[(roots > left[piece]) & (roots < right[piece])]:
-            height = float((pieces[piece] * t**powers).sum())
-            if height > value:
-                value, where = height, t
-    return value, float(where)
+    left, right = knots[:-1], knots[1:]
+    value, where, upper = -np.inf, 0.0, -np.inf
+    while len(left):
+        ends = np.stack(
+            [(pieces * t[:, None] ** powers).sum(1) for t in (left, right)]
+        )
+        side, cell = np.unravel_index(ends.argmax(), ends.shape)
+        if ends[side, cell] > value:
+            value, where = (
+                float(ends[side, cell]),
+                float((left, right)[side][cell]),
+            )
+        bend = _bend(pieces, left, right)
+        reach = ends.max(0) + (right - left) ** 2 * bend / 8
+        middle = (left + right) / 2
+        split = reach > value + _CLOSE * abs(value)
+        split &= (left < middle) & (middle < right)
+        if 2 * split.sum() > _MOST_CELLS:
+            split[:] = False
+        settled = ~split
+        if settled.any():
+            upper = max(upper, float(reach[settled].max()))
+        pieces = np.repeat(pieces[split], 2, 0)
+        left, middle, right = left[split], middle[split], right[split]
+        left = np.stack([left, middle], 1).ravel()
+        right = np.stack([middle, right], 1).ravel()
+    return value, where, max(upper, value)
+
+
+def _bend(pieces, left, right):
+    """Bounds on |q''|, which is a quadratic, on cells."""
+    middle, half = (left + right) / 2, (right - left) / 2
+    c, d, e = pieces[:, 2:].T
+    second = 2 * c + 6 * d * middle + 12 * e * middle**2
+    slope = 6 * d + 24 * e * middle
+    size = np.abs(pieces[:, 2:]) @ np.array([2.0, 6.0, 12.0])
+    return (
+        np.abs(second)
+        + np.abs(slope) * half
+        + 12 * np.abs(e) * half**2
+        + 1e-15 * size
+    )

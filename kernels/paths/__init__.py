@@ -17,12 +17,11 @@ from kernels.paths.dropout import lemma1, lemma2, theorem1
 from kernels.paths.features import theorem41
 from kernels.paths.noise import theorem2, theorem3
 from kernels.paths.path import KINDS, Knots, Path, straight
-from kernels.paths.structure import TOLERANCE, segment_kind
+from kernels.paths.structure import segment_kind, segment_proof
 from kernels.paths.two_layer import two_layer
 
 __all__ = [
     "KINDS",
-    "TOLERANCE",
     "Knots",
     "Path",
     "alignment",
@@ -30,6 +29,7 @@ __all__ = [
     "lemma1",
     "lemma2",
     "segment_kind",
+    "segment_proof",
     "straight",
     "theorem1",
     "theorem2",

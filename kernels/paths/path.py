@@ -6,7 +6,7 @@ import torch
 
 from kernels.networks import Parameters, tree
 from kernels.networks.checks import check_alike
-from kernels.paths.structure import segment_kind
+from kernels.paths.structure import Proof, segment_proof
 
 KINDS = ("constant", "affine", "general")
 
@@ -31,12 +31,15 @@ class Path:
     kinds : tuple of str
         ``"constant"``: the output does not move, on any input; ``"affine"``:
         it is affine in t, on every input; ``"general"``: neither is proved.
-        All segments are proved on first use; :meth:`kind` proves one.
+        Of the real numbers that the weights are; where their own rounding
+        stands in the way, up to a difference that :meth:`proof` knows of and
+        a certificate counts.  All segments are proved on first use;
+        :meth:`kind` proves one.
     functions : tuple of int
-        For each knot, the first knot that computes the same function, as the
-        constant segments prove it.  ``set(path.functions)`` are the knots at
-        which a loss must be evaluated to know it at all of them: 2d on the
-        path of Theorem 1 (K19), 2L + 1 on that of Theorem 4.1 (N21).
+        For each knot, the first knot that computes exactly the same function,
+        as the constant segments prove it.  ``set(path.functions)`` are the
+        knots at which a loss must be evaluated to know it at all of them: 2d
+        on the path of Theorem 1 (K19), 2L + 1 on that of Theorem 4.1 (N21).
 
     ``len(path)`` is the number of segments and ``path(t)`` the parameter at
     t in [0, 1].  Memory: the end points, and at most four copies more.
@@ -52,10 +55,11 @@ class Path:
                 check_alike(knots[0], knot, "knot 0", f"knot {k}")
             knots = tuple(map(tree.at_rest, knots))
         self.knots = knots
-        self._kinds = [None] * len(self)
+        self._proofs = [None] * len(self)
+        self._word = None
         if kinds is not None:
             _check_kinds(kinds, len(self))
-            self._kinds = list(kinds)
+            self._word = tuple(kinds)
 
     def __len__(self) -> int:
         return len(self.knots) - 1
@@ -91,10 +95,16 @@ class Path:
         return self.knots[segment], self.knots[segment + 1]
 
     def kind(self, segment: int) -> str:
-        """The kind of one segment, proved once."""
-        if self._kinds[segment] is None:
-            self._kinds[segment] = segment_kind(*self.ends(segment))
-        return self._kinds[segment]
+        """The kind of one segment: the caller's word, or proved once."""
+        if self._word is not None:
+            return self._word[segment]
+        return self.proof(segment).kind
+
+    def proof(self, segment: int) -> Proof:
+        """What the weights prove of one segment, whatever the caller said."""
+        if self._proofs[segment] is None:
+            self._proofs[segment] = segment_proof(*self.ends(segment))
+        return self._proofs[segment]
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -104,7 +114,10 @@ class Path:
     def functions(self) -> tuple[int, ...]:
         firsts = [0]
         for k, kind in enumerate(self.kinds, 1):
-            firsts.append(firsts[-1] if kind == "constant" else k)
+            same = kind == "constant" and (
+                self._word is not None or self.proof(k - 1).exact
+            )
+            firsts.append(firsts[-1] if same else k)
         return tuple(firsts)
 
 

@@ -102,7 +102,7 @@ def test_never_below_a_grid_with_every_pooling():
 
 
 def assert_in_boxes(net, theta, other, x, points):
-    ((z0, z1, lo, hi),) = boxes(net, [theta, other], x)
+    ((z0, z1, lo, hi, _),) = boxes(net, [theta, other], x)
     for s in np.linspace(0, 1, points):
         z = plain.forward(net, cases.between(theta, other, s), x)
         rest = z - ((1 - s) * z0 + s * z1).numpy()
@@ -157,7 +157,7 @@ def test_boxes_shrink_as_the_square_of_the_interval():
     width = []
     for step in (1 / 16, 1 / 128):
         points = [path(0.5), path(0.5 + step)]
-        ((_, _, lo, hi),) = boxes(net, points, x)
+        ((_, _, lo, hi, _),) = boxes(net, points, x)
         width.append(float((hi - lo).mean()))
     assert 32 < width[0] / width[1] < 128  # 64, but for few switches
 

@@ -1,0 +1,73 @@
+"""What an engine for general segments gets, and what it returns.
+
+An engine is a function ``engine(task) -> complete``: it bounds the loss and
+the error on the general segments of a path and writes what it finds into
+``task.known``.  ``certify`` chooses one (``certify.choose``); two engines:
+``bisection.bisect`` (chord and box) and ``pieces``.
+"""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass
+class Known:
+    """What is known of one segment; an engine fills this in.
+
+    ``upper``: at least the mean loss anywhere on the segment, in exact
+    arithmetic, its allowance for rounding, ``rounding``, included.
+    ``attained``: the largest mean loss found, by a true forward pass, and
+    ``where`` in [0, 1] of the segment.  ``error_upper``, ``error_attained``:
+    the same for the 0-1 error.  ``intervals``: how many were bounded.
+    ``cap``: a bound that was known before, or infinity.
+    """
+
+    attained: float
+    error_attained: float
+    where: float = 0.0
+    upper: float = math.inf
+    rounding: float = 0.0
+    error_upper: float = 1.0
+    intervals: int = 0
+    mismatch: float = 0.0
+    cap: float = math.inf
+    kind: str = "general"
+
+    def found(self, loss: float, error: float, where: float) -> None:
+        """A forward pass at ``where`` gave this."""
+        if loss > self.attained:
+            self.attained, self.where = loss, where
+        self.error_attained = max(self.error_attained, error)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What an engine gets.
+
+    ``data``: the path's outputs, ``samples.Samples``: ``data.points(segment,
+    places)`` gives parameters in float64 (each within 8 u max(|p|, |q|) of
+    the exact point between the segment's ends p and q), ``data.limits``
+    max(|p|, |q|), ``data.measure(theta)`` a forward pass's (loss, its
+    allowance, error that is certain), ``data.x`` and ``data.y`` the samples.
+    ``known``: one :class:`Known` for each segment of the path, general ones
+    with ``upper`` to be filled in; all count for the largest loss found.
+    ``segments``: the numbers of the general ones.
+    ``tolerance``: stop where every segment's ``upper - rounding`` is at most
+    ``goal()``; ``budget``: intervals at most, all segments together;
+    ``initial``: intervals a segment to begin with.
+
+    An engine returns whether the goal was reached, and leaves a valid bound
+    where it was not.
+    """
+
+    data: object
+    known: list
+    segments: list
+    tolerance: float
+    budget: int
+    initial: int
+
+    def goal(self) -> float:
+        """What the largest bound must come down to."""
+        attained = max(known.attained for known in self.known)
+        return attained * (1 + self.tolerance) + 1e-12

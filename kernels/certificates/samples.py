@@ -1,0 +1,88 @@
+"""A path's outputs on all samples, in float64, with their rounding."""
+
+import math
+
+import torch
+
+from kernels.certificates import rounding
+from kernels.certificates.bounds import limits
+from kernels.certificates.errors import error_bounds
+from kernels.certificates.mismatch import mismatch
+from kernels.networks import losses, tree
+from kernels.paths.structure import segment_proof
+
+
+class Samples:
+    """The network, the path and the samples of one certificate.
+
+    ``x`` (n, …) on the parameters' device, ``y`` as ``losses.targets`` gives
+    it in float64; ``loss`` its name; ``batch``: samples at once.
+    """
+
+    def __init__(self, network, path, x, y, loss, batch):
+        self.network, self.path, self.loss = network, path, loss
+        rounding.check_finite("x", x)
+        rounding.check_finite("y", y)
+        self.x, self.batch = x.to(path.knots[0][0][0].device), batch
+        like = self.x.new_empty(0, dtype=torch.float64)
+        self.y = losses.targets(y, network.widths[-1], loss=loss, like=like)
+
+    def blocks(self):
+        return (block.double() for block in self.x.split(self.batch))
+
+    def outputs(self, theta, name="the path's parameters"):
+        """Outputs (n, outputs) and their rounding; theta in any dtype."""
+        theta = tree.to(theta, torch.float64)
+        found = [
+            rounding.forward(self.network, theta, x) for x in self.blocks()
+        ]
+        z, rho = map(torch.cat, zip(*found))
+        if not bool(torch.isfinite(z).all() & torch.isfinite(rho).all()):
+            raise ValueError(
+                f"the outputs at {name} are not finite: float64 overflows; "
+                "smaller weights or inputs will do"
+            )
+        return z, rho
+
+    def measure(self, z, rho):
+        """Mean loss, its allowance, the error that is certain and the one
+        that is possible."""
+        loss, slack = rounding.mean_loss(z, rho, self.y, self.loss)
+        if not math.isfinite(loss + slack):
+            raise ValueError(
+                f"the mean loss is {loss} with {slack} for rounding: float64 "
+                "overflows; smaller weights, inputs or targets will do"
+            )
+        most, least = error_bounds(z, z, rho, rho, self.y)
+        return loss, slack, least, most
+
+    def points(self, segment, places):
+        """Parameters in float64; layers that do not move are shared."""
+        pairs = []
+        for layer, twin in zip(*self.path.ends(segment)):
+            for p, q in zip(layer, twin):
+                still = p is q or torch.equal(p, q)
+                p = None if p is None else p.double()
+                pairs.append((p, p if still else q.double()))
+        for s in places:
+            flat = [p if p is q else torch.lerp(p, q, s) for p, q in pairs]
+            yield tuple(zip(flat[::2], flat[1::2]))
+
+    def at(self, segment, s):
+        """What :meth:`measure` gives at one point of a segment."""
+        (theta,) = self.points(segment, [s])
+        return self.measure(*self.outputs(theta, f"segment {segment}, {s}"))
+
+    def limits(self, segment):
+        """Bounds on the weights anywhere on the segment."""
+        return limits(*self.path.ends(segment))
+
+    def mismatch(self, segment):
+        """How far outputs are from affine on an almost exact segment."""
+        ends = self.path.ends(segment)
+        drift = segment_proof(*ends, drift=True).drift
+        ends = [tree.to(end, torch.float64) for end in ends]
+        found = [
+            mismatch(self.network, *ends, drift, x) for x in self.blocks()
+        ]
+        return torch.cat(found)
