@@ -90,7 +90,7 @@ def square_bound(
     off = off * (2 * hidden + 1) * gamma(terms)
     off += gamma(len(times) + len(x) + 16) * added
     value, t, upper = _largest(pieces / max(len(x), 1), knots)
-    allowance = off / max(len(x), 1) * (1 + 1e-9) + _CLOSE * abs(upper)
+    allowance = float(off / max(len(x), 1) * (1 + 1e-9) + _CLOSE * abs(upper))
     return Supremum(value, t, above(upper, allowance), allowance)
 
 
