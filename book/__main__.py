@@ -4,7 +4,7 @@ import argparse
 import errno
 import sys
 
-from book.tools import render, site
+from book.tools import parameters, render, site
 
 
 def parser():
@@ -41,7 +41,8 @@ def parser():
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="change a parameter; the result goes to _build/runs",
+        help="change a parameter; the result goes to _build/runs "
+        "(render --help CHAPTER lists a chapter's own)",
     )
     _jobs(p)
     verb("check", "Say whether notebooks and sources are in step and fresh.")
@@ -103,23 +104,22 @@ def chosen(names):
 
 def assignments(words, names):
     """{"name": value} of NAME=VALUE words; unknown names are an error."""
-    import ast
-
     given = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        for chapter in names:
-            valid = render.parameters(chapter)
-            if not equals or name not in valid:
-                raise ValueError(
-                    f"no parameter {word!r} in {chapter}; give NAME=VALUE "
-                    f"with NAME one of: {', '.join(valid) or 'none'}"
-                )
-        try:
-            given[name] = ast.literal_eval(text)
-        except (SyntaxError, ValueError):
-            given[name] = text
+    for chapter in names if words else ():
+        given |= parameters.parse(words, parameters.read(chapter), chapter)
     return given
+
+
+def explain(argv):
+    """Print the parameters of the chapters in `argv`; False if none is."""
+    words = [w for w in argv if not w.startswith("-")]
+    known = site.chapters()
+    if words[:1] == ["render"]:
+        words = chosen(words[1:]) if words[1:] else []
+    names = [w for w in words if w in known]
+    for name in names:
+        print(parameters.listing(name))
+    return bool(names)
 
 
 def build(args):
@@ -138,6 +138,10 @@ def run(args):
         )
     names = chosen(args.chapters)
     given = assignments(args.parameter, names)
+    for name in names if given else ():
+        known = parameters.read(name)
+        for word, value in given.items():
+            print(f"{name}: {word} = {value!r}, not {known[word].default!r}")
     ran = render.render(
         names,
         profile=args.profile,
@@ -184,6 +188,12 @@ def gpu_check(args):
 
 def main(argv=None):
     """Run one command; errors are one clear message and exit code 1."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        if {"-h", "--help"} & set(argv) and explain(argv):
+            return
+    except ValueError as fault:
+        raise SystemExit(f"error: {fault}") from None
     args = parser().parse_args(argv)
     verbs = {
         "build": build,

@@ -4,6 +4,7 @@
 `book.tools.compare` says; pictures are compared by their digest.
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from book.tools import kernel as ours  # noqa: E402
 from book.tools.compare import Output  # noqa: E402
-from book.tools.render import environment  # noqa: E402
 
 
 def pytest_configure(config):
@@ -20,17 +21,30 @@ def pytest_configure(config):
     option = config.option
     if not (getattr(option, "nbval", 0) or getattr(option, "nbval_lax", 0)):
         return
+    from jupyter_client import KernelManager
     from nbval import kernel, plugin
 
     option.nbval_current_env = True
-    environment(ROOT)
     os.environ.setdefault("TQDM_DISABLE", "1")
     plain_init = plugin.IPyNbFile.__init__
+    plain_setup = plugin.IPyNbFile.setup
+    plain_teardown = plugin.IPyNbFile.teardown
     plain_sanitize = plugin.IPyNbCell.sanitize
 
     def init(self, *args, **kwargs):
         plain_init(self, *args, **kwargs)
         self.skip_compare += ("stderr", "image/png")
+
+    def setup(self):
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(ours.scratch())
+            kernel.KernelManager = ours.manager(KernelManager, folder)
+            plain_setup(self)
+            self.scratch = stack.pop_all()
+
+    def teardown(self):
+        plain_teardown(self)
+        self.scratch.close()
 
     def sanitize(self, text):
         text = plain_sanitize(self, text)
@@ -53,4 +67,6 @@ def pytest_configure(config):
 
     kernel.RunningKernel.execute_cell_input = execute
     plugin.IPyNbFile.__init__ = init
+    plugin.IPyNbFile.setup = setup
+    plugin.IPyNbFile.teardown = teardown
     plugin.IPyNbCell.sanitize = sanitize

@@ -11,6 +11,12 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs MNIST, trained as in the paper
+widths = [16, 32, 64, 128]  # hidden units of each of the two layers
+trials = 5  # from 2 to 100: pairs of networks
+steps = 200  # of SGD
+step_size = 0.1  # of SGD
+samples = 1297  # training images on which lines are measured: all
+tolerance = 0.05  # from 0.001 to 1: of the certificate, relative
 
 # %% tags=["remove-cell"]
 import sys
@@ -23,7 +29,16 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("dropout/straight_line", profile)
+run = chapter.start(
+    "dropout/straight_line",
+    profile,
+    widths=widths,
+    trials=trials,
+    steps=steps,
+    step_size=step_size,
+    samples=samples,
+    tolerance=tolerance,
+)
 
 # %% [markdown]
 # ## The question
@@ -77,10 +92,11 @@ run = chapter.start("dropout/straight_line", profile)
 scale = run.scale(
     laptop=dict(
         dataset="digits",
-        widths=[16, 32, 64, 128],
-        trials=5,  # pairs of networks
-        samples=1297,  # training images on which lines are measured: all
-        recipe=dict(steps=200, batch=128, step_size=0.1, momentum=0.9),
+        widths=widths,
+        trials=trials,
+        samples=samples,
+        recipe=dict(steps=steps, batch=128, step_size=step_size, momentum=0.9),
+        tolerance=tolerance,
         dtype="float64",
     ),
     paper=dict(
@@ -89,6 +105,7 @@ scale = run.scale(
         trials=5,
         samples=4096,  # as in K19, D.1
         recipe=dict(steps=5000, batch=64, step_size=0.1, momentum=0.0),
+        tolerance=0.05,
         dtype="float32",
     ),
 )
@@ -133,7 +150,7 @@ def trained(net, split, generator, recipe):
     return tuple((weight.double(), bias.double()) for weight, bias in theta)
 
 
-def pair(*, dataset, width, trial, samples, recipe, dtype):
+def pair(*, dataset, width, trial, samples, recipe, tolerance, dtype):
     """Train two networks, and walk to the other and to a permuted copy."""
     d = images(dataset, dtype)
     net = networks.mlp([d.train.x.shape[1], width, width, 10])
@@ -142,7 +159,8 @@ def pair(*, dataset, width, trial, samples, recipe, dtype):
     order = [torch.randperm(h, generator=g) for h in net.hidden]
     some = torch.randperm(len(d.train.y), generator=g)[:samples]
     x, y = d.train.x[some].double(), d.train.y[some]
-    bound = certificates.certify(net, paths.straight(a, b), x, y)
+    line = paths.straight(a, b)
+    bound = certificates.certify(net, line, x, y, tolerance=tolerance)
     result = {"width": width, "upper": bound.upper}
     result |= {"complete": bound.complete, "intervals": bound.intervals}
     for name, end in (("other", b), ("copy", permute(net, a, order))):
@@ -223,7 +241,7 @@ def barriers(cells, line, key):
 # theorems' paths do.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Training loss and accuracy along two straight lines: the loss starts near zero, rises to a peak near the middle and returns to zero; accuracy dips in the middle. The line to a permuted copy of the same network shows the same hill."}, "figure": {"name": "fig-sl-lines", "caption": "Digits, two hidden layers of 64: mean and one standard deviation over 5 pairs. Solid: the line to the independently trained network. Dashed: the line to the same network with its hidden units in another order."}}
-draw_lines(cells, 64)
+draw_lines(cells, 64 if 64 in widths else widths[-1])
 
 # %% [markdown]
 # ## A maximum that is certified

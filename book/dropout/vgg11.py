@@ -646,8 +646,8 @@ run.verdict()
 # 1. Set `p=0.1` on digits. Do dropout networks get better, and what happens to
 #    the draws when $\theta^*$ needs a quarter of the channels?
 # 2. Set all rates to 0. What does the path cost now, what the straight line?
-# 3. On a GPU: `BOOK_PROFILE=paper`, killed after ten minutes and started
-#    again. How many steps were lost?
+# 3. On a GPU: `python book/dropout/vgg11.py --profile paper`, killed after
+#    ten minutes and started again. How many steps were lost?
 #
 # ## Provenance
 

@@ -1,10 +1,10 @@
 """What a chapter does at its start and at its end.
 
-run = chapter.start("meanfield/sgd", profile)
-scale = run.scale(laptop={...}, paper={...})
+run = chapter.start("meanfield/sgd", profile, trials=trials)
+scale = run.scale(laptop=dict(trials=trials), paper=dict(trials=10))
 ...
 run.measure("s20-some-claim", values)
-run.finish(results)       # a paper run writes book/results/...json
+run.finish(results)       # a recorded run writes book/results/...json
 run.remeasure("s20-other-claim", values)      # from the recorded results
 run.verdict()
 run.footer()
@@ -14,25 +14,60 @@ import os
 import sys
 import time
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 from book.tools import cases as case
-from book.tools import claims, digest, figures, keys, records, verdicts
+from book.tools import (
+    claims,
+    digest,
+    figures,
+    kernel,
+    keys,
+    parameters,
+    records,
+    site,
+    verdicts,
+)
 from kernels import device, sweep
-
-PROFILES = ("laptop", "paper")
 
 
 class Run:
-    """One run of a chapter: profile, device, seed, data, measurements."""
+    """One run of a chapter: profile, device, seed, data, measurements.
 
-    def __init__(self, name, profile, *, seed=0, cases=""):
-        if profile not in PROFILES:
-            raise ValueError(
-                f"profile is {profile!r}; give one of {', '.join(PROFILES)}"
-            )
+    `values` are its parameters, `changed` those that are not the chapter's
+    own; `told` names parameters given with the chapter's own value, which
+    then beat the paper profile's. With `record` a paper run writes the
+    chapter's record, unless its parameters changed; `cases` picks cells of
+    its grids, see `book.tools.cases`, and is no change of a paper run.
+    """
+
+    def __init__(
+        self,
+        name,
+        profile,
+        *,
+        seed=0,
+        cases="",
+        values=None,
+        told=(),
+        record=False,
+    ):
+        values = dict(values or {}) | ({"cases": cases} if cases else {})
+        known = parameters.read(name) if values else {}
+        parameters.Parameter("profile", "laptop").check(profile)
+        for key, value in values.items():
+            if key not in known:
+                raise ValueError(
+                    f"{key!r} is no parameter of {name}; its cell tagged "
+                    f"parameters has: {', '.join(known)}"
+                )
+            known[key].check(value)
         self.name = name
         self.profile = profile
+        self.changed = parameters.changed(known, values, told)
+        if profile == "paper":
+            self.changed.pop("cases", None)
+        self.record = bool(record and profile == "paper" and not self.changed)
         self.seed = seed
         self.cases = cases
         self.device = device.pick()
@@ -43,8 +78,13 @@ class Run:
         self._record = records.load(name)
 
     def scale(self, *, laptop, paper):
-        """The settings of this run's profile, as a dict."""
-        self.settings = dict(paper if self.profile == "paper" else laptop)
+        """The settings of this run's profile, as a dict.
+
+        Changed parameters take the place of equal names, at any depth.
+        """
+        settings = paper if self.profile == "paper" else laptop
+        own = {k: v for k, v in self.changed.items() if k != "cases"}
+        self.settings = parameters.put(settings, own)
         return dict(self.settings)
 
     def generator(self, *names):
@@ -67,11 +107,13 @@ class Run:
     def store(self):
         """Where `kernels.sweep` keeps this run's cells.
 
-        A paper run resumes from its cells; a laptop run starts empty, so
-        that a rendering always computes what it shows.
+        A paper run resumes from its cells; a laptop run, or one with other
+        parameters, starts empty, so that a rendering always computes what
+        it shows; its folder goes when the run does.
         """
-        if self.profile == "laptop":
-            return mkdtemp(prefix="landscape-")
+        if self.profile == "laptop" or self.changed:
+            self._temporary = TemporaryDirectory(prefix="landscape-")
+            return self._temporary.name
         folder = Path(records.ROOT, ".cache", "sweeps", self.name)
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)
@@ -80,13 +122,13 @@ class Run:
         """Results of the cells of a grid that `cases` picks, resumable.
 
         `kind` names them in the record, `name(point)` tells a case's name
-        from its point, as from its result.  A paper run records each cell as
+        from its point, as from its result.  A recorded run keeps each cell as
         it finishes, and returns all that the record holds of this kind.
         """
         picked = [
             p for p in grid if case.fits(f"{kind} {name(p)}", self.cases)
         ]
-        if self.profile == "laptop":
+        if not self.record:
             return sweep.run(cell, picked, store=self.store)
         for point in picked:
             began = case.clock()
@@ -139,8 +181,14 @@ class Run:
         return claim
 
     def finish(self, results):
-        """Keep the results: a paper run writes the chapter's record."""
-        if self.profile == "paper":
+        """Keep the results: a recorded run writes the chapter's record."""
+        if self.profile == "paper" and not self.record:
+            print(
+                "not recorded: records are written by python -m book render "
+                f"{self.name} --profile paper, or by python book/{self.name}"
+                ".py --profile paper, with the chapter's own parameters"
+            )
+        if self.record:
             old = records.load(self.name) or self._blank()
             self._record = self._blank() | {
                 "measures": self.measures,
@@ -175,15 +223,34 @@ class Run:
         }
 
     def verdict(self):
-        """Show the verdict table of this chapter's claims."""
+        """Show the verdict table of this chapter's claims.
+
+        Not of a run with other parameters: it tests other statements.
+        """
+        if self.changed:
+            print(f"no verdict: other parameters ({self.words()})")
+            return
+        if self.profile == "paper" and not self.record:
+            print("no verdict: this paper run is not recorded")
+            return
         recorded = self._record["measures"] if self._record else {}
         laptop = self.measures if self.profile == "laptop" else {}
         known = claims.of(self.name)
         show(verdicts.Verdict(known, laptop, recorded))
 
+    def words(self):
+        """The changed parameters, each with the chapter's own value."""
+        known = parameters.read(self.name)
+        return "; ".join(
+            f"{name} = {value!r}, not {known[name].default!r}"
+            for name, value in self.changed.items()
+        )
+
     def footer(self):
         """Show where this run's numbers, and the recorded ones, come from."""
         print(f"{self.profile} run: {lines(self.provenance())}")
+        if self.changed:
+            print(f"  changed: {self.words()}")
         if self._record and self.profile == "laptop":
             known = self._record["provenance"]
             print(
@@ -210,17 +277,39 @@ def lines(known):
     )
 
 
-def start(name, profile, *, seed=0, cases=""):
+def start(name, profile, *, seed=0, cases="", **values):
     """Begin a chapter: figures' style and digest, the run's bookkeeping.
 
-    `name` is "part/chapter"; `profile` is "laptop" or "paper". The
-    environment variable BOOK_PROFILE overrides `profile`, for scripts.
-    `cases` picks cells of the chapter's grids, see `book.tools.cases`.
+    `name` is "part/chapter"; `profile` is "laptop" or "paper"; `cases` and
+    `values` are the chapter's parameters, each checked against its own cell.
+    In a script the command line (``--profile paper -p NAME=VALUE``) sets
+    them, in the chapter's variables too.
     """
-    profile = os.environ.get("BOOK_PROFILE", profile)
-    run = Run(name, profile, seed=seed, cases=cases)
+    said = kernel.told()
+    told, record = (said or {}).get("given", ()), (said or {}).get("record")
+    script = sys.argv and Path(sys.argv[0]).resolve()
+    if said is None and script == site.source(name).resolve():
+        words = parameters.script(sys.argv[1:], name)
+        told, record = words["given"], words["profile"] == "paper"
+        own = {"profile": words["profile"] or profile, **words["given"]}
+        sys._getframe(1).f_globals.update(own)
+        profile, cases = own.pop("profile"), own.pop("cases", cases)
+        values = {**values, **own}
+        if "BOOK_PROFILE" in os.environ:
+            print("BOOK_PROFILE is not read: use --profile", file=sys.stderr)
+    run = Run(
+        name,
+        profile,
+        seed=seed,
+        cases=cases,
+        values=values,
+        told=told,
+        record=record,
+    )
     digest.install()
     figures.style()
+    if run.changed:
+        print(f"changed: {run.words()}")
     return run
 
 

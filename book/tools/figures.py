@@ -24,6 +24,7 @@ def style():
     import matplotlib as mpl
     from cycler import cycler
 
+    mpl.rcdefaults()  # nobody's matplotlibrc
     mpl.rcParams.update(
         {
             "figure.figsize": (7.2, 3.4),

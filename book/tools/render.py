@@ -2,14 +2,22 @@
 
 import hashlib
 import json
-import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from book.tools import keys, notebooks, records, reference, scores, site
+from book.tools import (
+    kernel,
+    keys,
+    notebooks,
+    parameters,
+    records,
+    reference,
+    scores,
+    site,
+)
 
 ROOT = records.ROOT
 # pages made from the other chapters, and what they show of them
@@ -53,21 +61,6 @@ def state(name, root=ROOT):
     return "prose" if changed else "fresh"
 
 
-def parameters(name, root=ROOT):
-    """Names assigned in the chapter's cell tagged "parameters"."""
-    import ast
-
-    for cell in notebooks.convert(site.source(name, root)).cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            return [
-                target.id
-                for node in ast.parse(cell.source).body
-                if isinstance(node, ast.Assign)
-                for target in node.targets
-            ]
-    return []
-
-
 def output(name, profile, given, root=ROOT):
     """Where a rendering goes: only the plain laptop run is the chapter."""
     if profile == "laptop" and not given:
@@ -84,55 +77,68 @@ def execute(name, profile="laptop", given=None, root=ROOT, bars=True):
     """
     import nbformat
     import papermill
+    from jupyter_client import AsyncKernelManager
     from papermill.exceptions import PapermillExecutionError
 
     given = dict(given or {})
-    environment(root)
+    known = parameters.read(name, root)
+    for word, value in given.items():
+        if word not in known:
+            raise ValueError(f"{word!r} is no parameter of {name}")
+        known[word].check(value)
+    own = {k for k in given if k != "cases"}
     target = output(name, profile, given, root)
     target.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     failed = target.with_suffix(".failed.ipynb")
     nb = notebooks.convert(site.source(name, root))
     changed = {"profile": profile} if profile != "laptop" else {}
-    try:
-        papermill.execute_notebook(
-            nb,
-            str(failed),
-            parameters={**changed, **given},
-            kernel_name="python3",
-            cwd=str(site.source(name, root).parent),
-            progress_bar={"desc": name} if bars else False,
-            stderr_file=sys.stderr if profile == "paper" else None,
+    with kernel.scratch() as folder:
+        done = folder / "run.ipynb"
+        kind = kernel.manager(
+            AsyncKernelManager,
+            folder,
+            root=root,
+            record=profile == "paper" and not own,
+            given=sorted(given),
         )
-    except PapermillExecutionError as fault:
-        raise RenderError(
-            f"{name}: cell {fault.cell_index} failed with {fault.ename}: "
-            f"{fault.evalue}\n"
-            + "\n".join(fault.traceback)
-            + f"\nthe run so far is in {failed}"
-        ) from None
-    nb = notebooks.scrub(nbformat.read(failed, as_version=4))
-    wrong = notebooks.faults(nb)
-    if wrong:
-        raise RenderError(
-            f"{name}: " + "; ".join(wrong) + f"\nthe run is in {failed}"
-        )
+        try:
+            papermill.execute_notebook(
+                nb,
+                str(done),
+                parameters={**changed, **given},
+                kernel_name="python3",
+                kernel_manager_class=kind,
+                cwd=str(site.source(name, root).parent),
+                progress_bar={"desc": name} if bars else False,
+                stderr_file=sys.stderr if profile == "paper" else None,
+            )
+        except PapermillExecutionError as fault:
+            keep(done, failed)
+            raise RenderError(
+                f"{name}: cell {fault.cell_index} failed with {fault.ename}: "
+                f"{fault.evalue}\n"
+                + "\n".join(fault.traceback)
+                + f"\nthe run so far is in {failed}"
+            ) from None
+        nb = notebooks.scrub(nbformat.read(done, as_version=4))
+        wrong = notebooks.faults(nb)
+        if wrong:
+            keep(done, failed)
+            raise RenderError(
+                f"{name}: " + "; ".join(wrong) + f"\nthe run is in {failed}"
+            )
     note = {"key": key(name, profile, root), "profile": profile}
     nb.metadata[notebooks.NOTE] = note
     records.write(target, nbformat.writes(nb) + "\n")
-    failed.unlink()
+    failed.unlink(missing_ok=True)
     return target, time.perf_counter() - began
 
 
-def environment(root):
-    """What the kernels of chapters inherit: one thread, our packages."""
-    paths = [str(root), os.environ.get("PYTHONPATH", "")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    os.environ.pop("MPLBACKEND", None)  # Jupyter's own, which keeps pictures
+def keep(done, failed):
+    """Put a failed run's notebook where its author finds it."""
+    if done.exists():
+        records.write(failed, done.read_text(encoding="utf-8"))
 
 
 def render(

@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from book.tools import kernel
 from book.tools.compare import close, same
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,15 +54,15 @@ ax.plot([1, 2, 3], [0.5, 0.25, 0.125]);
 @pytest.fixture(scope="module")
 def executed():
     """A small notebook, executed as chapters are."""
+    from jupyter_client import AsyncKernelManager
     from nbclient import NotebookClient
 
-    from book.tools.render import environment
-
-    environment(ROOT)
     nb = nbformat.v4.new_notebook()
     nb.metadata["kernelspec"] = {"name": "python3", "display_name": "py"}
     nb.cells = [nbformat.v4.new_code_cell(CELLS.strip())]
-    NotebookClient(nb, kernel_name="python3").execute()
+    with kernel.scratch() as folder:
+        kind = kernel.manager(AsyncKernelManager, folder)
+        NotebookClient(nb, kernel_manager_class=kind).execute()
     return nbformat.writes(nb)
 
 

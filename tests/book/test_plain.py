@@ -61,7 +61,7 @@ def test_a_chapter_begins_shows_and_ends_its_paper_run():
     said = run(
         "from book.tools import chapter, records\n"
         "records.write = lambda file, text: print('kept', file)\n"
-        f"run = chapter.start({name!r}, 'paper')\n"
+        f"run = chapter.Run({name!r}, 'paper', record=True)\n"
         "run.finish({'one': 1})\n"
         "run.verdict()\n"
         "run.footer()\n"

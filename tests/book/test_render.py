@@ -9,7 +9,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from book.tools import notebooks, render, site
+from book.tools import notebooks, parameters, render, site
 
 SOURCE = """
     # %% [markdown]
@@ -142,7 +142,7 @@ def test_parameters_and_profile_go_elsewhere(root):
     nb = nbformat.read(file, as_version=4)
     assert any("10" in str(c.get("outputs")) for c in nb.cells)
     assert site.notebook("part/one", root).read_bytes() == before
-    assert render.parameters("part/one", root) == ["profile", "width"]
+    assert list(parameters.read("part/one", root)) == ["profile", "width"]
 
 
 @pytest.mark.slow
