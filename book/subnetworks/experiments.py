@@ -104,6 +104,18 @@ scale = run.scale(
             sgd_o=dict(step_size=2e-3, momentum=0.95, batch=100, halve=15),
             sgd_a=dict(step_size=4e-3, momentum=0.95, batch=100, halve=15),
             epochs=(75, 60),
+            mixed=True,  # products in bfloat16
+            dtype="float32",
+        ),
+        "vgg11": dict(
+            hidden=[64, 128, 256, 256] + [512] * 6,
+            models={"1/2": 2, "1/3": 1, "1/4": 1},
+            draws={"1/2": (2, 50), "1/3": (2, 50), "1/4": (2, 50)},
+            sgd_o=dict(step_size=5e-3, momentum=0.9, batch=100, halve=10),
+            sgd_a=dict(step_size=5e-3, momentum=0.9, batch=100, halve=20),
+            weight_decay=5e-4,
+            epochs=(60, 30),
+            few=10000,  # training images that (B) is measured on
             mixed=True,
             dtype="float32",
         ),
@@ -129,8 +141,17 @@ SCALING = {"digits": "global", "mnist": "signed", "cifar10": "imagenet"}
 @functools.cache
 def samples(dataset, dtype):
     """Training and test set, normalised as the authors do."""
-    d = data.load(dataset, normalize=SCALING[dataset])
+    name = "cifar10" if dataset == "vgg11" else dataset
+    flat = dataset != "vgg11"
+    d = data.load(name, normalize=SCALING[name], flat=flat)
     return d.to(dtype=getattr(torch, dtype))
+
+
+def network(dataset, d, hidden):
+    """Linear layers of these widths, or VGG-11."""
+    if dataset == "vgg11":
+        return networks.vgg11(hidden=512, inputs=d.image_shape)
+    return networks.mlp([d.train.x.shape[1], *hidden, 10])
 
 
 def sgd(*, step_size, momentum, batch, halve):
@@ -141,10 +162,21 @@ def sgd(*, step_size, momentum, batch, halve):
     )
 
 
-def original(*, dataset, hidden, model, sgd_o, epochs, dtype, mixed, **_):
+def original(
+    *,
+    dataset,
+    hidden,
+    model,
+    sgd_o,
+    epochs,
+    dtype,
+    mixed,
+    weight_decay=0.0,
+    **_,
+):
     """A network trained until it separates its data, and 5 epochs beyond."""
     d = samples(dataset, dtype)
-    net = networks.mlp([d.train.x.shape[1], *hidden, 10])
+    net = network(dataset, d, hidden)
     g = device.generator(0, "experiments", dataset, model)
     theta = net.init(generator=g, dtype=d.train.x.dtype)
     how = sgd(**sgd_o)
@@ -159,6 +191,7 @@ def original(*, dataset, hidden, model, sgd_o, epochs, dtype, mixed, **_):
             stop=stop,
             checkpoint=Path(STORE, f"{dataset}-{model}-{part}.pt"),
             mixed_precision=mixed,
+            weight_decay=weight_decay,
             **how,
         )
         theta = done.theta
@@ -175,10 +208,23 @@ from kernels import subnetworks
 
 
 def experiment_a(
-    d, net, theta, *, model, prune, layer, sgd_a, epochs, draws, mixed, **_
+    d,
+    net,
+    theta,
+    *,
+    dataset,
+    model,
+    prune,
+    layer,
+    sgd_a,
+    epochs,
+    draws,
+    mixed,
+    weight_decay=0.0,
+    **_,
 ):
     """Equation (16), bounded from above: the best of T_A trained xi_l."""
-    names = d.name, model, prune.replace("/", "-")
+    names = dataset, model, prune.replace("/", "-")
     return subnetworks.train(
         net,
         theta,
@@ -192,6 +238,7 @@ def experiment_a(
         test=(d.test.x, d.test.y),
         store=Path(STORE, "-".join(map(str, names))),
         mixed_precision=mixed,
+        weight_decay=weight_decay,
         **sgd(**sgd_a),
     )
 
@@ -205,14 +252,16 @@ def experiment_a(
 from kernels import dropout
 
 
-def experiment_b(d, net, theta, *, model, prune, layer, draws, **_):
+def experiment_b(
+    d, net, theta, *, dataset, model, prune, layer, draws, few=None, **_
+):
     """The best of T_B: layers l, ..., L - 1 pruned, the output rescaled."""
-    names = d.name, model, prune.replace("/", "-")
+    names = dataset, model, prune.replace("/", "-")
     return dropout.stability(
         net,
         theta,
-        d.train.x,
-        d.train.y,
+        d.train.x[:few],
+        d.train.y[:few],
         first=layer,
         keep=float(1 - Fraction(prune)),
         draws=draws[1],
@@ -256,10 +305,9 @@ def named(c):
 
 def settings(dataset, **more):
     """What all cells of a network share."""
-    chosen = ("hidden", "sgd_o", "sgd_a", "epochs", "dtype")
-    one = {name: scale[dataset][name] for name in chosen}
-    mixed = scale[dataset].get("mixed", False)
-    return dict(dataset=dataset, **one, mixed=mixed, **more)
+    other = ("models", "draws", "table1")
+    one = {k: v for k, v in scale[dataset].items() if k not in other}
+    return {"dataset": dataset, "mixed": False} | one | more
 
 
 grid = [
@@ -270,8 +318,8 @@ grid = [
     for layer in range(len(one["hidden"]) + 1)
 ]
 cells = run.cells("cells", cell, grid, named)
-for dataset, one in scale.items():
-    run.uses(samples(dataset, one["dtype"]))
+for dataset in sorted({c["dataset"] for c in cells} & {*scale}):
+    run.uses(samples(dataset, scale[dataset]["dtype"]))
 
 # %% tags=["remove-cell"]
 import numpy as np
@@ -512,7 +560,7 @@ at_t = {
 }
 limits = {f"certified: {name}": three[name]["highest"] for name in order[:2]}
 wrong = {name: 100 * v for name, v in at_t["error"].items()}
-walked = explorer.Explorer(
+shown = explorer.Explorer(
     "Three paths between two networks",
     t,
     [f"t = {x:.3f}" for x in t],
@@ -522,7 +570,7 @@ walked = explorer.Explorer(
     ],
     ticks={x: f"{x:g}" for x in (0, 0.25, 0.5, 0.75, 1)},
 )
-chapter.show(walked)
+chapter.show(shown)
 
 # %% [markdown]
 # The path has its bumps where an end's $\xi_l$ takes over, and is flat where
@@ -633,75 +681,79 @@ def highest(rows):
     return [max(row[m] for row in rows.values()) for m in models]
 
 
-def finished(cells, dataset, prune="1/2"):
-    """A network's cells, if there is one of every layer of each model."""
-    mine = [c for c in of(cells, dataset) if c["prune"] == prune]
-    depth = len(scale[dataset]["hidden"]) + 1
-    models = {c["model"] for c in mine}
-    return mine if mine and len(mine) == depth * len(models) else []
-
-
-def judge_half(c, prefix):
-    """f = 1/2: Figure 1."""
-    a, b = (above(c, who, "train", 0) for who in "AB")
-    run.measure(f"{prefix}-a", highest(a))
-    run.measure(f"{prefix}-b", list(b[1].values()))
-    a, b = (above(c, who, "test", 1) for who in "AB")
-    run.measure(f"{prefix}-a-error", highest(a))
-    run.measure(f"{prefix}-b-error", list(b[1].values()))
-
-
+DEPTH = {"digits": 7, "mnist": 11, "cifar10": 6, "vgg11": 11}
 FACTORS = ("1/4", "1/2")
 
 
-def judge(cells, joined, published):
+def finished(cells, dataset, prune="1/2"):
+    """A network's cells, if there is one of every layer of each model."""
+    mine = [c for c in of(cells, dataset) if c["prune"] == prune]
+    models = {c["model"] for c in mine}
+    depth = DEPTH[dataset]
+    return mine if mine and len(mine) == depth * len(models) else []
+
+
+def judge_half(measure, c, prefix):
+    """f = 1/2: Figure 1."""
+    a, b = (above(c, who, "train", 0) for who in "AB")
+    measure(f"{prefix}-a", highest(a))
+    measure(f"{prefix}-b", list(b[1].values()))
+    a, b = (above(c, who, "test", 1) for who in "AB")
+    measure(f"{prefix}-a-error", highest(a))
+    measure(f"{prefix}-b-error", list(b[1].values()))
+
+
+def judge(measure, first, cells, joined, published):
     """All claims of N21's experiments that these cells measure."""
     if c := finished(cells, first):
         a, b = (above(c, who, "train", 0) for who in "AB")
-        run.measure("n21-a-loss", highest(a))
-        run.measure("n21-a-error", highest(above(c, "A", "test", 1)))
-        run.measure("n21-b-first", list(b[1].values()))
-        run.measure("n21-b-last", list(b[max(b)].values()))
+        measure("n21-a-loss", highest(a))
+        measure("n21-a-error", highest(above(c, "A", "test", 1)))
+        measure("n21-b-first", list(b[1].values()))
+        measure("n21-b-last", list(b[max(b)].values()))
         errors = above(c, "B", "test", 1)
-        run.measure("n21-b-error", list(errors[1].values()))
+        measure("n21-b-error", list(errors[1].values()))
         gain = [
             one["B"]["of half"] / one["B"]["train"][0] - 1
             for one in c
             if "B" in one
         ]
-        run.measure("n21-more-draws", 100 * max(gain))
+        measure("n21-more-draws", 100 * max(gain))
     for name, f in (("third", "1/3"), ("quarter", "1/4")):
         if c := finished(cells, first, f):
             a, b = (above(c, who, "train", 0, f) for who in "AB")
             gap = [sum(a[layer][m] > b[layer][m] for layer in b) for m in b[1]]
-            run.measure(f"n21-{name}-gap", gap)
-            run.measure(f"n21-{name}-left", list(b[1].values()))
-            run.measure(f"n21-{name}-a-loss", highest(a))
+            measure(f"n21-{name}-gap", gap)
+            measure(f"n21-{name}-left", list(b[1].values()))
+            measure(f"n21-{name}-a-loss", highest(a))
             wrong = [above(c, who, "test", 1, f) for who in "AB"]
-            run.measure(f"n21-{name}-a-error", highest(wrong[0]))
-            run.measure(f"n21-{name}-error", list(wrong[1][1].values()))
+            measure(f"n21-{name}-a-error", highest(wrong[0]))
+            measure(f"n21-{name}-error", list(wrong[1][1].values()))
     both = [gather(of(cells, first), "B", "train", 0, f) for f in FACTORS]
     if all(both):
         low, high = (np.mean([v[0] for v in b.values()]) for b in both)
-        run.measure("n21-less-helps", low - high)
-    if c := finished(cells, "cifar10"):
-        judge_half(c, "n21-cifar")
+        measure("n21-less-helps", low - high)
+    for dataset, prefix in (("cifar10", "n21-cifar"), ("vgg11", "n21-vgg")):
+        if c := finished(cells, dataset):
+            judge_half(measure, c, prefix)
     if rows := joined.get(first):
-        run.measure("n21-path", rows["subnetworks"]["highest"])
-        run.measure("n21-dropout-path", rows["dropout"]["highest"])
+        measure("n21-path", rows["subnetworks"]["highest"])
+        measure("n21-dropout-path", rows["dropout"]["highest"])
     for row in published:
         plain = row["momentum"] == 0
         if plain or row["halve"]:  # the code's own schedule
             name = "n21-table1" if plain else "n21-table1-momentum"
-            run.measure(name, row["loss"])
+            measure(name, row["loss"])
 
 
 # %%
-judge(cells, joined, published)
+judge(run.measure, first, cells, joined, published)
 run.finish({})
+recorded = run.recorded
+walked = {w["dataset"]: w["rows"] for w in recorded["paths"]}
+judge(run.remeasure, "mnist", recorded["cells"], walked, recorded["table1"])
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST, ten layers of 245: training loss and test error against the layer; subnetworks stay near the original at every layer, dropout guesses from the low layers and recovers towards the output."}, "figure": {"name": "fig-se-mnist", "caption": "MNIST, ten layers of 245, f = 1/2, two models, the counterpart of N21's Figure 1 (left)."}}
-recorded = run.recorded
 mnist = of(recorded["cells"], "mnist")
 draw_layers(mnist, ["1/2"])
 
@@ -709,7 +761,7 @@ draw_layers(mnist, ["1/2"])
 draw_layers(mnist, ["1/3", "1/4"])
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST: loss and error along the straight line, the dropout path and the subnetworks' path between the two models; only the last stays low."}, "figure": {"name": "fig-se-mnist-paths", "caption": "MNIST: the three paths between the two recorded models, on all 60 000 training images. The authors' code draws this from 100 images and leaves the flat segments out."}}
-draw_paths({w["dataset"]: w["rows"] for w in recorded["paths"]}["mnist"])
+draw_paths(walked["mnist"])
 
 # %% [markdown]
 # ## Verdict
@@ -720,10 +772,8 @@ run.verdict()
 # %% [markdown]
 # ## Deviations, and what to make of them
 #
-# - **What is not here.** CIFAR-10 with five layers of 500 and VGG-11. The
-#   code of this chapter runs the first when `nets` names it, and
-#   `kernels.subnetworks` takes convolutional networks; neither fits the CPU
-#   that the record was made on, and the claims stay "not attempted".
+# - **What is not here.** VGG-11, until its cells are recorded: they are cases
+#   of the paper profile (`vgg11`), some hours of two CPU cores a model.
 # - **How many, how long.** Two models instead of ten, one at $f = 1/3$ and
 #   $1/4$; five draws for (A), there two, instead of 20, trained for at most
 #   16 epochs with a step size that falls from 0.01 by halves, instead of 100
@@ -731,8 +781,10 @@ run.verdict()
 #   the infimum in {eq}`eq-se-q` is only lower. For (B) all 200 draws, at the
 #   smaller $f$ 50.
 # - **100 or 200 draws.** In the lower layers, where every draw guesses, the
-#   second hundred changes nothing; near the output, where the loss is small,
-#   it can still halve it, which our relative tolerance counts as a failure.
+#   second hundred changes little. Halfway up it can still matter: from layer 7
+#   on in model 1 the best loss fell from 1.293 to 0.967, from layer 8 on in
+#   model 0 from 0.556 to 0.294. Draws differ most where some of them work, and
+#   a minimum over more of them goes on falling.
 # - **The originals.** Table 1's step size and momentum do not train ten
 #   layers of 245 from the default initialisation; ours start from He's, with
 #   zero biases.
