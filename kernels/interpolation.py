@@ -9,6 +9,7 @@ from torch import Tensor
 from kernels.cuda import launch
 from kernels.cuda.segments import segment_losses
 from kernels.networks import Network, losses, tree
+from kernels.networks.checks import check_finite
 from kernels.paths import Path
 from kernels.runs.progress import progress
 
@@ -75,7 +76,8 @@ def profile(
     batch : samples at once.
 
     Returns a :class:`Profile`.
-    Raises ValueError for too few points, another loss or wrong shapes.
+    Raises ValueError for too few points, another loss or wrong shapes, and
+    where a parameter, x, y or the loss at a point is not finite.
     """
     if points < 2:
         raise ValueError(f"points is {points}; at least 2 will do")
@@ -84,7 +86,9 @@ def profile(
             f"x has {len(x)} samples and y has {len(y)}; as many, and at "
             "least one, will do"
         )
-    network.check(path.knots[0], "path.knots[0]")
+    for k in (0, len(path)):
+        network.check(path.knots[k], f"path.knots[{k}]")
+    check_finite("x", x)
     like = path.knots[0][0][0]
     y = losses.targets(y, network.widths[-1], loss=loss, like=like)
     with torch.no_grad():
@@ -123,6 +127,7 @@ class _Work:
             columns.append(inside[k])
         columns.append(self.at(len(path))[:, None])
         loss, error = torch.cat(columns, 1).double().cpu()
+        check_finite("the loss along the path", loss)
         steps = len(self.places) - 1
         place = torch.arange(len(loss), dtype=torch.float64)
         return Profile(

@@ -153,13 +153,3 @@ def mean_loss(z: Tensor, rho: Tensor, y: Tensor, loss: str):
 def above(value: float, slack: float) -> float:
     """A float64 number that is at least value + slack."""
     return math.nextafter(value + slack, math.inf)
-
-
-def check_finite(name: str, tensor: Tensor) -> None:
-    """ValueError where values are not finite."""
-    if tensor.is_floating_point():
-        bad = tensor.numel() - int(torch.isfinite(tensor).sum())
-        if bad:
-            raise ValueError(
-                f"{name} has {bad} values that are not finite; none will do"
-            )

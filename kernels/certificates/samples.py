@@ -9,6 +9,7 @@ from kernels.certificates.bounds import limits
 from kernels.certificates.errors import error_bounds
 from kernels.certificates.mismatch import mismatch
 from kernels.networks import losses, tree
+from kernels.networks.checks import check_finite
 from kernels.paths.structure import segment_proof
 
 
@@ -21,8 +22,7 @@ class Samples:
 
     def __init__(self, network, path, x, y, loss, batch):
         self.network, self.path, self.loss = network, path, loss
-        rounding.check_finite("x", x)
-        rounding.check_finite("y", y)
+        check_finite("x", x)
         self.x, self.batch = x.to(path.knots[0][0][0].device), batch
         like = self.x.new_empty(0, dtype=torch.float64)
         self.y = losses.targets(y, network.widths[-1], loss=loss, like=like)

@@ -14,6 +14,7 @@ from kernels.dropout.draws import counts, draw
 from kernels.dropout.narrowing import subnetwork
 from kernels.dropout.rescale import best_scale
 from kernels.networks import Network, Parameters, columns, losses, tree
+from kernels.networks.checks import check_finite
 from kernels.runs.progress import progress
 
 _STORED = 1 << 28  # numbers held at once: 1 GiB of float32
@@ -81,7 +82,8 @@ def stability(
         training set.
     batch : samples at once.
 
-    Returns a :class:`Stability`.  Raises ValueError for what does not fit.
+    Returns a :class:`Stability`.  Raises ValueError for what does not fit,
+    and where a parameter, x, y or a loss is not finite.
 
     Cost: one pass through layers 1 … ``first`` for all draws together, then
     for each draw a pass through a network that has the kept units alone; with
@@ -97,9 +99,13 @@ def stability(
     if test is not None:
         other = losses.targets(test[1], net.widths[-1], loss=loss, like=like)
         sets.append((test[0], other))
+    for name, (seen, _) in zip(("x", "test: x"), sets):
+        check_finite(name, seen)
     with torch.no_grad():
         run = _Run(net, theta, subsets, first, factors, loss, batch)
         scale, measures = run.all(sets, brent=rescale == "brent")
+    for losses_found, _ in measures:
+        check_finite("the dropout networks' loss", losses_found)
     kept = [[layer[t] for layer in subsets] for t in range(draws)]
     scales = [[*factors[:-1], float(r)] for r in scale]
     train, held = measures[0], measures[1] if test is not None else (None,) * 2

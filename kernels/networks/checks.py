@@ -51,7 +51,7 @@ def _check_layer(where, entry, weight_shape, bias_shape, first, values):
         _check_tensor(f"{where}: bias", bias, bias_shape, first)
     for part, tensor in (("weight", weight), ("bias", bias)):
         if values and tensor is not None:
-            _check_finite(f"{where}: {part}", tensor)
+            check_finite(f"{where}: {part}", tensor)
 
 
 def _check_tensor(where, tensor, shape, first):
@@ -71,7 +71,10 @@ def _check_tensor(where, tensor, shape, first):
             raise TypeError(f"{where} has {what} {mine}; needed: {other}")
 
 
-def _check_finite(where, tensor):
+def check_finite(where, tensor):
+    """Raise ValueError where a tensor has values that are not finite."""
+    if not tensor.is_floating_point():
+        return
     finite = torch.isfinite(tensor)
     if not bool(finite.all()):
         bad = int((~finite).sum())

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kernels.networks.checks import check_finite
+
 LOSSES = ("cross_entropy", "square")
 
 
@@ -21,7 +23,8 @@ def targets(y: Tensor, outputs: int, *, loss: str, like: Tensor) -> Tensor:
     network's outputs.
 
     Returns int64 (n,) for the cross-entropy, else (n, outputs) in the dtype
-    of ``like``.  Raises ValueError for another loss, shape or class index.
+    of ``like``.  Raises ValueError for another loss, shape or
+    class index, and where a target is not finite.
     """
     if loss not in LOSSES:
         raise ValueError(f"loss is {loss!r}; one of {LOSSES} will do")
@@ -37,6 +40,7 @@ def targets(y: Tensor, outputs: int, *, loss: str, like: Tensor) -> Tensor:
                 f"y has shape {tuple(y.shape)}; the network has {outputs} "
                 f"outputs: (n, {outputs}) or, with one output, (n,) will do"
             )
+        check_finite("y", real)
         return real.to(dtype=like.dtype, device=like.device)
     if y.dim() != 1:
         raise ValueError(

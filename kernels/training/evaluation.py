@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kernels.networks import Network, Parameters, losses
+from kernels.networks.checks import check_finite
 from kernels.training import dropout as drop
 from kernels.training.precision import Precision
 
@@ -37,9 +38,11 @@ def evaluate(
     ``mixed_precision``: products in bfloat16, of float32 parameters alone
     (some three digits); the losses and their sums are not.
 
-    Returns (loss, error), sums taken in float64.
+    Returns (loss, error), sums taken in float64.  Raises ValueError where a
+    parameter, ``x``, ``y`` or the loss is not finite.
     """
-    net.check(theta, values=False)
+    net.check(theta)
+    check_finite("x", x)
     rates = drop.rates(net, dropout)
     if any(rates) and generator is None:
         raise ValueError(f"dropout is {dropout}; that needs a generator")
@@ -62,6 +65,11 @@ def evaluate(
         tally[0] += losses.sample_losses(z, ys, loss).double().sum()
         tally[1] += losses.sample_errors(z, ys).sum()
     mean_loss, error = (tally / len(h)).tolist()
+    if not math.isfinite(mean_loss):
+        raise ValueError(
+            f"the mean loss is {mean_loss}: the outputs overflow {z.dtype}; "
+            "smaller parameters or inputs will do"
+        )
     return mean_loss, error
 
 

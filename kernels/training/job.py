@@ -116,7 +116,8 @@ class Job:
         """Counts errors; at an epoch's end, whether the set is separated."""
         self._wrong += losses.sample_errors(z, y).sum()
         if self._done % self.per_epoch == 0:
-            if any(self._rates) or int(self._wrong) == 0:
+            sound = bool(torch.isfinite(z).all())  # check() tells of others
+            if sound and (any(self._rates) or int(self._wrong) == 0):
                 _, error = evaluate(
                     self._net, self.theta, *self._data, loss=self._loss
                 )
