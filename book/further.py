@@ -3,10 +3,10 @@
 # # What came after
 #
 # **In one sentence.** We name the works that cite
-# {cite}`shevchenko2020`, set five ways of joining two networks side by side
-# on the same pair (two straight lines, a learned curve, and the papers' two
-# constructions), and train with heavy-ball momentum in the mean-field
-# regime.
+# {cite}`shevchenko2020`, set eight ways of joining two networks side by side
+# on the same pairs (three straight lines and one repaired, two learned
+# curves, and the papers' two constructions), and train with heavy-ball
+# momentum in the mean-field regime.
 #
 # **Needs** {ref}`dropout-paths` and {ref}`subnetworks-theorem`; nothing here
 # is a reproduction, and nothing is judged.
@@ -135,7 +135,7 @@ run = chapter.start("further", profile)
 #   auctions, quantum circuits and generative models. Nothing in this book
 #   was tried there.
 #
-# ## Five ways across
+# ## Eight ways across
 #
 # Let $\theta^A$ and $\theta^B$ be two trained networks with weight matrices
 # and biases stacked into vectors. Which path from one to the other is low,
@@ -160,7 +160,15 @@ run = chapter.start("further", profile)
 #    one unit that is zero in all its weights, in and out ({cite}`nguyen2021`,
 #    Claim 5.1); in few segments, where half of the units are
 #    ({cite}`kuditipudi2019`, Lemma 4). A trained network has none as a rule.
-# 3. **A learned curve** {cite}`garipov2018`. A third parameter $\phi$, the
+# 3. **The line after matching what the units compute.** The permutation with
+#    the largest sum of correlations between the units' activations on the
+#    training images, layer by layer (`alignment.match_activations`).
+# 4. **The same, repaired.** Halfway between two networks that are not quite
+#    aligned, units cancel and the signal shrinks from layer to layer. REPAIR
+#    gives every hidden unit, at every $t$, the mean and the deviation that
+#    lie on the line between its ends' (`repair.repaired`; {cite}`jordan2023`).
+#    What we walk is the polygon through 41 such points.
+# 5. and 6. **A learned curve** {cite}`garipov2018`. A third parameter $\phi$, the
 #    *bend*, is trained so that the loss is low on average over the quadratic
 #    Bézier curve
 #
@@ -171,10 +179,12 @@ run = chapter.start("further", profile)
 #    or over the *chain* of two segments from $\theta^A$ to $\phi$ and from
 #    $\phi$ to $\theta^B$: each step of SGD draws $t$ uniformly and a
 #    minibatch.
-# 4. **The dropout path** of {cite}`kuditipudi2019`, Theorem 1: half of the
+# 7. **The dropout path** of {cite}`kuditipudi2019`, Theorem 1: half of the
 #    units of layers $l, l + 1, \dots$ are dropped, for each $l$ the best of
-#    many random choices.
-# 5. **The subnetworks' path** of {cite}`nguyen2021`, Theorem 4.1: for each
+#    many random choices, with the factor on the output that fits the training
+#    set best, but no more than width over units kept: without a cap a
+#    network that still separates its data would have an infinite one.
+# 8. **The subnetworks' path** of {cite}`nguyen2021`, Theorem 4.1: for each
 #    layer $l$, a fresh network of half the width, trained on half of that
 #    layer's features.
 #
@@ -196,7 +206,7 @@ run = chapter.start("further", profile)
 scale = run.scale(
     laptop=dict(
         nets={"deep": [40] * 6, "wide": [128] * 2},
-        pairs=1,
+        pairs=3,
         epochs=40,  # of an end
         bend=dict(steps=500, step_size=0.05),
         draws=50,  # of a dropout network
@@ -293,6 +303,14 @@ def matched(net, a, b):
     return line, (sweeps + 1) * sweep
 
 
+def matched_by_activations(net, a, b):
+    """The line after matching what the units compute, and its end."""
+    x, _ = samples()
+    order = alignment.match_activations(net, a, b, x)
+    cost = len(x) * (2 * products(net) + sum(h**2 for h in net.hidden))
+    return paths.straight(a, alignment.permute(net, b, order)), cost
+
+
 # %%
 from kernels.paths import curves
 
@@ -328,15 +346,17 @@ def dropped(net, a, b, generator, *, draws, **_):
                 y,
                 first=i,
                 draws=draws,
-                rescale="inverse",
                 generator=generator,
             )
             for i in range(1, net.depth)
         ]
         how[f"kept_{side}"] = [s.kept[s.best] for s in levels]
-        how[f"scale_{side}"] = [s.scales[s.best] for s in levels]
+        how[f"scale_{side}"] = factors = []
         for s in levels:
             kept = [len(units) for units in s.kept[0]]
+            most = math.prod(h / k for h, k in zip(net.hidden, kept))
+            *others, last = s.scales[s.best]
+            factors.append([*others, min(last, most)])
             small = net.narrow(kept[s.first - 1 :], first=s.first)
             cost += draws * len(x) * products(small)
     return paths.theorem1(net, a, b, style="short", **how), cost
@@ -380,6 +400,15 @@ def reoptimised(net, a, b, generator, *, subnets, **_):
 
 # %%
 from kernels import certificates, interpolation
+from kernels.paths import repair
+
+
+def repaired(net, line, points=41):
+    """The polygon through repaired points of a straight line, and its cost."""
+    (x, _), (a, b) = samples(), line.ends(0)
+    shares = [k / (points - 1) for k in range(points)]
+    knots = [repair.repaired(net, a, b, t, x) for t in shares]
+    return paths.Path(knots), points * 3 * len(x) * products(net)
 
 
 def measure(net, way, budget):
@@ -391,6 +420,8 @@ def measure(net, way, budget):
     path = way.path() if isinstance(way, curves.Curve) else way
     points = 101 if len(path) == 1 else 51 if len(path) == 2 else 3
     seen = interpolation.profile(net, path, x, y, points=points)
+    if not budget:
+        return seen, seen.loss.max().item(), None
     proof = certificates.certify(net, path, x, y, budget=budget)
     highest = max(seen.loss.max().item(), proof.attained)
     return seen, highest, highest if proof.exact else proof.upper
@@ -405,17 +436,22 @@ def pair(*, name, hidden, number, budget, **how):
     ways = {
         "straight": (paths.straight(a, b), 0),
         "matched": matched(net, a, b),
+        "activations": matched_by_activations(net, a, b),
         "bezier": learned(net, a, b, "bezier", g, **how),
         "chain": learned(net, a, b, "chain", g, **how),
         "dropout": dropped(net, a, b, g, **how),
         "subnetworks": reoptimised(net, a, b, g, **how),
     }
+    line, cost = ways["activations"]
+    way, more = repaired(net, line)
+    ways["repaired"] = way, cost + more
     seen = len(samples()[0]) // BATCH * BATCH  # in an epoch
     unit = how["epochs"] * seen * 3 * products(net)
     line = curves.length(ways["straight"][0])
     found = {"name": name, "number": number}
     for key, (way, cost) in ways.items():
-        seen, highest, upper = measure(net, way, budget)
+        bounds = 0 if key == "repaired" else budget
+        seen, highest, upper = measure(net, way, bounds)
         found[key] = {
             "t": seen.t.tolist(),
             "loss": seen.loss.tolist(),
@@ -450,7 +486,9 @@ from book.tools import figures
 
 LINES = {
     "straight": ("straight line", "grey", ":", "o"),
-    "matched": ("line after matching", "black", "-.", "s"),
+    "matched": ("matched by weights", "black", "-.", "s"),
+    "activations": ("by activations", "gold", "-.", "X"),
+    "repaired": ("the same, repaired", "gold", "-", "p"),
     "bezier": ("Bézier curve", "green", "-", "^"),
     "chain": ("chain", "purple", "--", "D"),
     "dropout": ("dropout path (K19)", "orange", "--", "v"),

@@ -22,6 +22,7 @@
 """
 
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,16 +59,16 @@ VERDICTS = tuple(MEANINGS)
 
 def words(accept, unit=""):
     """The accepted range `accept` in words."""
-    unit = f" {unit}" if unit else ""
-    if "below" in accept:
-        return f"below {accept['below']:g}{unit}"
-    if "above" in accept:
-        return f"above {accept['above']:g}{unit}"
-    if "between" in accept:
-        return "{:g} to {:g}{}".format(*accept["between"], unit)
-    if "equals" in accept:
-        return f"exactly {accept['equals']:g}{unit}"
-    return f"{accept['value']:g} ± {accept['within']:g}{unit}"
+    if "value" in accept:
+        text = f"{accept['value']:g} ± {accept['within']:g}"
+    else:
+        (rule, given), *_ = accept.items()
+        first, *rest = given if rule == "between" else [given]
+        text = " to ".join(f"{v:g}" for v in (first, *rest))
+        text = {"between": "", "equals": "exactly "}.get(
+            rule, f"{rule} "
+        ) + re.sub(r"(?<![\w.])-", "−", text)
+    return f"{text} {unit}" if unit else text
 
 
 def ends(accept):

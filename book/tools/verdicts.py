@@ -94,7 +94,7 @@ def says(claim, got):
     """The claim with its place, its quotation and what qualifies it."""
     text = (
         f'{rich(claim.says)} <small class="where">'
-        f"{html.escape(claim.where)}: <q>{html.escape(claim.quote)}</q>"
+        f"{html.escape(claim.where)}: <q>{rich(claim.quote)}</q>"
     )
     if claim.setting:
         text += f" <strong>Other setting</strong>: {rich(claim.setting)}."

@@ -9,6 +9,7 @@ Beside the papers' constructions, modules that are imported when asked for
 
 ``alignment``  hidden units matched by permutation
 ``curves``     learned curves between two networks
+``repair``     straight lines that keep their units' statistics
 """
 
 import importlib
@@ -28,6 +29,7 @@ __all__ = [
     "curves",
     "lemma1",
     "lemma2",
+    "repair",
     "segment_kind",
     "segment_proof",
     "straight",
@@ -40,6 +42,6 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name in ("alignment", "curves"):
+    if name in ("alignment", "curves", "repair"):
         return importlib.import_module(f"kernels.paths.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -62,6 +62,52 @@ def match(
     return order
 
 
+def match_activations(
+    net: Network, theta_a: Parameters, theta_b: Parameters, x: torch.Tensor
+) -> list[torch.Tensor]:
+    """The permutations whose units' activations correlate most.
+
+    For each hidden layer the assignment of units of ``theta_b`` to those of
+    ``theta_a`` with the largest sum of correlations over the samples ``x``;
+    of a channel, over samples and places.  A unit that is constant on ``x``
+    correlates with none.  Layers are matched one by one, each exactly; the
+    weights themselves play no part.
+
+    ``x``: (n, ...), inputs of ``net`` of the parameters' dtype, at least two.
+    Returns one LongTensor a hidden layer, as :func:`match` does.  Raises
+    ValueError for parameters or inputs that do not fit.
+
+    Needs SciPy.  Cost: two passes, and for each layer a product of h² times
+    n operations and an assignment.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
+    if len(x) < 2:
+        raise ValueError(
+            f"x has {len(x)} samples; two or more, for a correlation, will do"
+        )
+    order = []
+    with torch.no_grad():
+        for i in range(1, net.depth):
+            a, b = (
+                _standardised(net.features(theta, x, i), net.hidden[i - 1])
+                for theta in (theta_a, theta_b)
+            )
+            _, best = linear_sum_assignment((a @ b.T).cpu().numpy(), True)
+            order.append(torch.from_numpy(best))
+    return order
+
+
+def _standardised(features, width):
+    """(width, samples): each unit's activations, mean 0 and length 1."""
+    z = features.reshape(len(features), width, -1).transpose(0, 1)
+    z = z.reshape(width, -1).double()
+    z = z - z.mean(1, keepdim=True)
+    size = z.norm(dim=1, keepdim=True)
+    return torch.where(size > 0, z / size, 0.0)
+
+
 def permute(net: Network, theta: Parameters, order) -> Parameters:
     """The same function, with unit ``order[l - 1][i]`` at place i of layer l.
 

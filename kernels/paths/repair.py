@@ -1,0 +1,64 @@
+"""Straight lines whose units keep the statistics of their ends (REPAIR).
+
+Between two networks the average of the weights sends a weaker signal from
+layer to layer: pre-activations that are not aligned cancel.  REPAIR (Jordan
+et al., 2023) scales and shifts every hidden unit so that its mean and its
+deviation over the data are the interpolated ones.
+"""
+
+import torch
+from torch import Tensor
+
+from kernels.networks import Network, Parameters
+from kernels.networks.kept import check_ends
+
+_TINY = 1e-12
+
+
+def repaired(
+    net: Network, theta_a: Parameters, theta_b: Parameters, t: float, x: Tensor
+) -> Parameters:
+    """The point ``t`` of the straight line, its hidden units repaired.
+
+    In each hidden layer, the first first, a unit's pre-activation z becomes
+    ``m + s (z - mean z) / std z``, with m and s the ends' mean and deviation
+    over ``x``, interpolated: a row of the weight is scaled and a bias moved,
+    so that the result is a network of the same kind.  At t = 0 and 1 the ends
+    are returned as they are.  In between, the path over t is not straight.
+
+    ``net``: fully connected, every hidden layer with a bias; ``x``: (n,
+    inputs).  Returns new parameters.  Raises ValueError for another network,
+    or t outside [0, 1].
+
+    Cost: three passes over ``x``.
+    """
+    theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
+    if not 0 <= t <= 1:
+        raise ValueError(f"t is {t}; a number from 0 to 1 will do")
+    plain = all(w.dim() == 2 and b is not None for w, b in theta_a[:-1])
+    if not plain or x.dim() != 2:
+        raise ValueError(
+            "net has convolutions or layers without a bias, or x is not "
+            f"flat ({tuple(x.shape)}); fully connected layers with biases "
+            "will do"
+        )
+    if t in (0, 1):
+        return theta_b if t else theta_a
+    mixed = [
+        tuple(None if u is None else torch.lerp(u, v, t) for u, v in zip(*row))
+        for row in zip(theta_a, theta_b)
+    ]
+    h, ends = x, [x, x]
+    for i, (weight, bias) in enumerate(mixed[:-1]):
+        wanted = []
+        for k, theta in enumerate((theta_a, theta_b)):
+            z = ends[k] @ theta[i][0].T + theta[i][1]
+            wanted.append((z.mean(0), z.std(0, correction=0)))
+            ends[k] = torch.relu(z)
+        mean, size = (torch.lerp(u, v, t) for u, v in zip(*wanted))
+        z = h @ weight.T + bias
+        scale = size / z.std(0, correction=0).clamp_min(_TINY)
+        shift = mean - scale * z.mean(0)
+        mixed[i] = scale[:, None] * weight, scale * bias + shift
+        h = torch.relu(scale * z + shift)
+    return tuple(mixed)

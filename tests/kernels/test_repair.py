@@ -1,0 +1,116 @@
+"""Matching by activations, and REPAIR: against NumPy and by identities."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels import networks
+from kernels.paths import alignment, repair
+
+few = settings(max_examples=20, deadline=None)
+widths = st.lists(st.integers(1, 9), min_size=1, max_size=3)
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def case(hidden, seed, dtype=torch.float64):
+    """A network, two parameters with random biases, and inputs."""
+    g = seeded(seed)
+    net = networks.mlp([5, *hidden, 3], bias=True)
+    thetas = []
+    for _ in range(2):
+        theta = net.init(generator=g, dtype=torch.float64)
+        thetas.append(
+            tuple(
+                (w.to(dtype), torch.randn(len(w), generator=g).to(dtype))
+                for w, _ in theta
+            )
+        )
+    x = torch.randn(40, 5, generator=g, dtype=torch.float64).to(dtype)
+    return net, *thetas, x
+
+
+@few
+@given(hidden=widths, seed=st.integers(0, 999))
+def test_a_permuted_copy_is_found(hidden, seed):
+    net, a, _, x = case(hidden, seed)
+    g = seeded(seed + 1)
+    shuffled = [torch.randperm(h, generator=g) for h in hidden]
+    b = alignment.permute(net, a, shuffled)
+    order = alignment.match_activations(net, a, b, x)
+    back = alignment.permute(net, b, order)
+    for layer in range(1, net.depth):  # dead units may stay exchanged
+        torch.testing.assert_close(
+            net.features(back, x, layer), net.features(a, x, layer)
+        )
+
+
+@few
+@given(h=st.integers(1, 5), seed=st.integers(0, 999))
+def test_it_is_the_best_of_all_assignments(h, seed):
+    net, a, b, x = case([h], seed)
+    (order,) = alignment.match_activations(net, a, b, x)
+    fa, fb = (net.features(t, x, 1).numpy() for t in (a, b))
+    with np.errstate(all="ignore"):
+        c = np.nan_to_num(np.corrcoef(fa.T, fb.T))[:h, h:]
+
+    def total(way):
+        return sum(c[i, j] for i, j in enumerate(way))
+
+    best = max(total(way) for way in itertools.permutations(range(h)))
+    assert total(order.tolist()) == pytest.approx(best, abs=1e-9)
+
+
+@few
+@given(hidden=widths, seed=st.integers(0, 999), t=st.floats(0.01, 0.99))
+def test_hidden_units_have_the_interpolated_statistics(hidden, seed, t):
+    net, a, b, x = case(hidden, seed)
+    theta = repair.repaired(net, a, b, t, x)
+
+    def statistics(theta):
+        rows, h = [], x.numpy()
+        for w, bias in theta[:-1]:
+            z = h @ w.numpy().T + bias.numpy()
+            rows.append((z.mean(0), z.std(0)))
+            h = np.maximum(z, 0)
+        return rows
+
+    ours, ours_a, ours_b = (statistics(p) for p in (theta, a, b))
+    moving = True  # below a layer whose units are all dead nothing moves
+    for got, at_a, at_b in zip(ours, ours_a, ours_b):
+        moving = moving and min(at_a[1].max(), at_b[1].max()) > 1e-9
+        np.testing.assert_allclose(got[0], (1 - t) * at_a[0] + t * at_b[0])
+        if moving and got[1].min() > 1e-9:
+            np.testing.assert_allclose(
+                got[1], (1 - t) * at_a[1] + t * at_b[1], rtol=1e-8
+            )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_ends_stay_and_equal_ends_give_a_point(dtype):
+    net, a, b, x = case([7, 4], 3, dtype)
+    assert repair.repaired(net, a, b, 0, x) == a
+    assert repair.repaired(net, a, b, 1.0, x) == b
+    same = repair.repaired(net, a, a, 0.5, x)
+    for (w, bias), (v, offset) in zip(same, a):
+        assert w.dtype == dtype
+        torch.testing.assert_close(w, v)
+        torch.testing.assert_close(bias, offset)
+
+
+def test_faults_are_named():
+    net, a, b, x = case([4], 0)
+    with pytest.raises(ValueError, match=r"t is 1\.5"):
+        repair.repaired(net, a, b, 1.5, x)
+    bare = networks.mlp([5, 4, 3], bias=False)
+    theta = bare.init(generator=seeded(0), dtype=torch.float64)
+    with pytest.raises(ValueError, match="net has convolutions or layers"):
+        repair.repaired(bare, theta, theta, 0.5, x)
+    with pytest.raises(ValueError, match="x has 1 samples"):
+        alignment.match_activations(net, a, b, x[:1])
