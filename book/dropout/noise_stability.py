@@ -836,6 +836,15 @@ run.verdict()
 # - **Networks.** D.3 shows the layers of VGG-11; {numref}`fig-ns-mlp` and
 #   {numref}`fig-ns-conv` show the same quantities for networks of four
 #   layers, {ref}`dropout-vgg` for eleven.
+# - **No row for what cannot fail.** No network here meets
+#   {prf:ref}`def-ns-four`, whose $\rho \ge 3d$ is an assumption and not a
+#   claim. With $\sqrt p\, \epsilon$ in the thousands the bounds of Lemma 3
+#   and Theorem 2 hold with thousands to spare, on every draw and every pair;
+#   that tests nothing, and is not counted. Nor is the remark on the original
+#   interlayer cushion, "at most $1/\sqrt{h_i}$", which is arithmetic: the
+#   Frobenius norm of an identity.
+# - **The widths apart.** "Small constants" is judged at width 64 and at 256:
+#   ten nets of 256 have 12 to 18, five of 64 have 27 to 170.
 # - **Ours, not the paper's**: the rigorous bound on Lemma 3's segment, the
 #   seven segments, the drawing of subsets given their size, the exact mean
 #   square in {eq}`eq-ns-noise`, and the remark on the logarithm.

@@ -848,6 +848,11 @@ run.verdict()
 # %% [markdown]
 # ## Deviations, and what to make of them
 #
+# - **No row for what cannot fail.** That five segments do for disjoint halves
+#   is our construction; that $\varepsilon_C$ scales like $\varepsilon_D$ is an
+#   identity by {eq}`eq-mc-four`; and that no permutation leads from one
+#   solution to the other was decided by their initial laws. The text shows
+#   all three, the scoreboard counts none.
 # - **The path is rebuilt.** The proof of Theorem 1(B) stands in a supplement
 #   that we do not have. Ours has the theorem's count and its bound.
 # - **The error is not convex.** The paper's red line is drawn for the

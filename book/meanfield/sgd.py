@@ -765,6 +765,9 @@ run.verdict()
 # %% [markdown]
 # ## Deviations, and what to make of them
 #
+# - **The farthest particle** has no row: for two layers S20 states no bound on
+#   the largest distance. (For multilayer networks it does, in the proof of
+#   Theorem 2.)
 # - **The limit.** Its stand-in has finitely many neurons and the same step
 #   size. The first is corrected by {eq}`eq-sg-effective`; because of the
 #   second, the experiment in $N$ sees the first term of {eq}`eq-sg-bound` only,

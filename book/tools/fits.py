@@ -37,8 +37,9 @@ def loglog(x, y):
     slopes over the square root of their number. Raises ValueError where a
     mean is not positive, or with fewer than two points.
     """
-    if len({np.size(row) for row in y}) > 1:
-        y = [[np.mean(row)] for row in y]
+    y = [np.asarray(row, dtype=float) for row in y]  # tensors too
+    if len({row.size for row in y}) > 1:
+        y = [[row.mean()] for row in y]
     x, y = np.asarray(x, dtype=float), np.atleast_2d(np.asarray(y, float))
     if y.shape[0] != len(x):
         raise ValueError(

@@ -31,3 +31,10 @@ def test_one_trial_has_no_error():
 def test_what_has_no_logarithm_is_refused(y):
     with pytest.raises(ValueError):
         fits.loglog([1, 2], y)
+
+
+def test_rows_may_be_tensors():
+    import torch
+
+    y = torch.tensor([[1.0], [4.0], [16.0]], dtype=torch.float64)
+    assert fits.loglog([1, 2, 4], y).slope == pytest.approx(2)
