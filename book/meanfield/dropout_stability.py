@@ -609,7 +609,8 @@ def judge(cells):
         gather(cells, name)[1] for name in ("half_error", "loss", "half_loss")
     )
     gap = [h - e for h, e in zip(half, rows)]
-    both = min(len(gap[-3]), len(gap[-1]))
+    quarter = n.tolist().index(n[-1] // 4)  # 800 for 3200
+    both = min(len(gap[quarter]), len(gap[-1]))
     fit, later, first = (
         fits.loglog(*gather(cells, "change", t)) for t in (1, 0.65, 0)
     )
@@ -617,7 +618,7 @@ def judge(cells):
     wide = [c for c in cells if c["width"] == n[-1]]
     found = {
         "s20-train-loss-3200": [c["train_loss"] for c in wide],
-        "s20-gap-800-3200": gap[-3][:both] - gap[-1][:both],
+        "s20-gap-800-3200": gap[quarter][:both] - gap[-1][:both],
         "s20-loglog-linear": fit.r2,
         "s20-time-mild": fit.slope - later.slope,
         "s20-time-mild-start": fit.slope - first.slope,
