@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import signal
 import sys
 
 from book.tools import parameters, render, site
@@ -186,8 +187,21 @@ def gpu_check(args):
     gpu.check(args.out)
 
 
+def speak():
+    """A terminal that lacks a letter gets an escape for it, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def terminated(number, _):
+    """Leave as Ctrl-C does, so that folders and kernels go too."""
+    raise SystemExit(128 + number)
+
+
 def main(argv=None):
     """Run one command; errors are one clear message and exit code 1."""
+    speak()
     argv = sys.argv[1:] if argv is None else argv
     try:
         if {"-h", "--help"} & set(argv) and explain(argv):
@@ -220,4 +234,5 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, terminated)
     main()

@@ -13,6 +13,12 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs more pairs of networks and wider ones
+pairs = 3  # pairs of networks of each shape
+epochs = 40  # of training an end
+steps = 500  # of training a curve's bend
+draws = 50  # patterns tried for a dropout network
+budget = 40  # intervals that a certificate may bound
+rate = 0.5  # from 0 to 0.9: of dropout, in training the wide networks
 
 # %% tags=["remove-cell"]
 import sys
@@ -25,7 +31,16 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("further", profile)
+run = chapter.start(
+    "further",
+    profile,
+    pairs=pairs,
+    epochs=epochs,
+    steps=steps,
+    draws=draws,
+    budget=budget,
+    rate=rate,
+)
 
 # %% [markdown]
 # ## The works that cite it
@@ -206,12 +221,12 @@ run = chapter.start("further", profile)
 scale = run.scale(
     laptop=dict(
         nets={"deep": [40] * 6, "wide": [128] * 2},
-        pairs=3,
-        epochs=40,  # of an end
-        bend=dict(steps=500, step_size=0.05),
-        draws=50,  # of a dropout network
+        pairs=pairs,
+        epochs=epochs,
+        bend=dict(steps=steps, step_size=0.05),
+        draws=draws,
         subnets=dict(draws=2, epochs=12),
-        budget=40,  # intervals that a certificate may bound
+        budget=budget,
         momentum=dict(widths=[50, 100, 200, 400, 800], trials=4),
     ),
     paper=dict(
@@ -238,7 +253,7 @@ import torch
 
 from kernels import data, device, networks, training
 
-DROPOUT = {"deep": 0.0, "wide": 0.5}
+DROPOUT = {"deep": 0.0, "wide": rate}
 BATCH = 50
 run.uses(data.load("digits"))
 
@@ -768,7 +783,7 @@ print(f"heavy ball over plain: {ratio.min():.2f} to {ratio.max():.2f}")
 #
 # ## Exercises
 #
-# 1. Train the wide networks without dropout (`DROPOUT`). Which two paths
+# 1. Train the wide networks without dropout (`-p rate=0`). Which two paths
 #    suffer?
 # 2. Train the curve from $\theta^A$ to the *matched* end. How many steps does
 #    it now need?

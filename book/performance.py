@@ -16,6 +16,11 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # there is no other scale: run it where you want to know
+threads = 1  # of Torch
+points = 25  # losses drawn on a segment of Theorem 1's path
+depths = [2, 3, 4, 5]  # from 2 to 20: d, layers of the networks it joins
+widths = [100, 400, 1600]  # N, of the networks on a general segment
+draws = 20  # of a dropout network in one call
 
 # %% tags=["remove-cell"]
 import sys
@@ -28,7 +33,15 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("performance", profile)
+run = chapter.start(
+    "performance",
+    profile,
+    threads=threads,
+    points=points,
+    depths=depths,
+    widths=widths,
+    draws=draws,
+)
 
 # %% tags=["remove-cell"]
 import torch
@@ -36,7 +49,7 @@ import torch
 from book.tools import figures, timings
 from kernels import networks
 
-torch.set_num_threads(1)
+torch.set_num_threads(threads)
 
 
 def samples(n, inputs=784, classes=10):
@@ -117,8 +130,8 @@ def path_ratio(widths, points, n=2000):
 # %% tags=["nbval-ignore-output"]
 depth_rows = []
 with torch.no_grad():
-    for d in (2, 3, 4, 5):
-        row = path_ratio([784] + [128] * (d - 1) + [10], 25)
+    for d in depths:
+        row = path_ratio([784] + [128] * (d - 1) + [10], points)
         depth_rows.append((d, *row))
         total, functions, ratio = row
         print(
@@ -157,7 +170,7 @@ def segment_ratio(width, points, n=1000):
 # %% tags=["nbval-ignore-output"]
 segment_rows = []
 with torch.no_grad():
-    for width in (100, 400, 1600):
+    for width in widths:
         segment_rows.append((width, segment_ratio(width, 50)))
         print(f"N = {width:4}: {segment_rows[-1][1]:.1f} times faster")
 
@@ -236,7 +249,7 @@ def masked(net, theta, x, y, first):
         losses.mean_loss_and_error(z * factor, y, "cross_entropy")
 
 
-def draw_ratio(first, draws=20):
+def draw_ratio(first, draws=draws):
     """How many times faster a draw is among `draws` of one call."""
     net, theta, _ = two_nets([784] + [245] * 5 + [10])
     x, y = samples(1000)
@@ -363,7 +376,7 @@ from book.tools import gpu, records
 
 file = records.ROOT / gpu.OUT
 if file.exists():
-    known = json.loads(file.read_text())
+    known = json.loads(file.read_text(encoding="utf-8"))
     print(known["provenance"]["device_name"])
     for stage in timings.STAGES:
         print("\n".join(gpu.lines(stage, known[stage])))
@@ -373,7 +386,7 @@ else:
 # %% [markdown]
 # ## Exercises
 #
-# 1. Set `torch.set_num_threads` to all of your cores. Which ratios grow,
+# 1. Set `threads` to all of your cores (`-p threads=8`). Which ratios grow,
 #    which shrink, and why?
 # 2. At which number of points does the profile of Theorem 1's path cost twice
 #    as much as with two points a segment?

@@ -287,7 +287,10 @@ def _cupy_version():
 
 
 def _cpu_name():
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as lines:
+    with (
+        contextlib.suppress(OSError),
+        open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines,
+    ):
         for line in lines:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()

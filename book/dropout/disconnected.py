@@ -13,6 +13,11 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" tries more widths and searches longer
+widths = [2, 3, 4]  # h, of the hidden layer
+proved = [2, 3, 4]  # widths at which the bound is computed
+starts = 600  # of the search for a pass
+candidates = 64  # first paths
+steps = 600  # that lower the best of them
 
 # %% tags=["remove-cell"]
 import sys
@@ -25,7 +30,15 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("dropout/disconnected", profile)
+run = chapter.start(
+    "dropout/disconnected",
+    profile,
+    widths=widths,
+    proved=proved,
+    starts=starts,
+    candidates=candidates,
+    steps=steps,
+)
 
 # %% [markdown]
 # ## The claim
@@ -395,11 +408,11 @@ def cross(*, h, starts, tangents, candidates, steps):
 # %%
 scale = run.scale(
     laptop=dict(
-        widths=[2, 3, 4],
-        proved=[2, 3, 4],  # widths at which the bound is computed
-        starts=600,  # of the search
-        candidates=64,  # first paths, and the steps that lower the best
-        steps=600,
+        widths=widths,
+        proved=proved,
+        starts=starts,
+        candidates=candidates,
+        steps=steps,
     ),
     paper=dict(
         widths=[2, 3, 4, 5, 6, 7],
@@ -683,8 +696,8 @@ run.verdict()
 #    $a_j - \sum_{j' \ne j} a_{j'}$ with $a \ge 0$, how many can be positive?)
 # 2. Call `lowest_pass(x, y, h)`, with one unit more. How many of the starts
 #    reach 0?
-# 3. Set `widths=[2, 3, 4, 5]` and `proved=[2, 3, 4, 5]` in the laptop column,
-#    and wait half a minute for the proof. By how much had the search been
+# 3. Set `widths` and `proved` to `[2, 3, 4, 5]`, and wait half a minute for
+#    the proof. By how much had the search been
 #    wrong?
 #
 # ## Provenance

@@ -13,6 +13,12 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs MNIST, trained as in the paper
+trials = 5  # from 2 to 100: pairs of networks
+rate = 0.5  # from 0 to 0.9: of dropout, in training the live pair
+draws = 100  # dropout patterns tried for each network
+steps = 400  # of SGD
+step_size = 0.1  # of SGD
+samples = 1297  # training images on which losses are measured: all
 
 # %% tags=["remove-cell"]
 import sys
@@ -25,7 +31,16 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("dropout/dropout_paths", profile)
+run = chapter.start(
+    "dropout/dropout_paths",
+    profile,
+    trials=trials,
+    rate=rate,
+    draws=draws,
+    steps=steps,
+    step_size=step_size,
+    samples=samples,
+)
 
 # %% [markdown]
 # ## The claim
@@ -82,10 +97,10 @@ scale = run.scale(
     laptop=dict(
         dataset="digits",
         cases=[([64, 64], 0.0), ([64, 64], 0.5)],  # hidden widths, dropout
-        trials=5,  # pairs of networks
-        samples=1297,  # training images on which losses are measured: all
-        recipe=dict(steps=400, batch=128, step_size=0.1, momentum=0.9),
-        draws=100,  # dropout patterns tried for each network
+        trials=trials,
+        samples=samples,
+        recipe=dict(steps=steps, batch=128, step_size=step_size, momentum=0.9),
+        draws=draws,
         dtype="float64",
     ),
     paper=dict(
@@ -798,11 +813,11 @@ run.verdict()
 #
 # ## Exercises
 #
-# 1. Set `rate=0.25` for the live pair. Which of the six functions decides
+# 1. Set `rate` to 0.25 (`-p rate=0.25`). Which of the six functions decides
 #    the supremum?
 # 2. Keep a quarter of the units (`keep=0.25` in `dropped`): by what factor
 #    does $\epsilon$ grow, with dropout in training and without?
-# 3. Try `draws=1000`. How fast does the best of $T$ patterns improve?
+# 3. Try `-p draws=1000`. How fast does the best of $T$ patterns improve?
 #
 # ## Provenance
 

@@ -12,6 +12,12 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs MNIST, trained as in the paper
+channels = 12  # filters in each of three convolutions
+narrow = [1, 2, 3, 6]  # filters of the narrow networks that are tried
+star = 3  # filters of the narrow network on the bridge
+trials = 5  # from 2 to 100: pairs of networks
+steps = 150  # of SGD
+samples = 512  # training images on which losses are measured
 
 # %% tags=["remove-cell"]
 import sys
@@ -24,7 +30,16 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("dropout/narrow_bridge", profile)
+run = chapter.start(
+    "dropout/narrow_bridge",
+    profile,
+    channels=channels,
+    narrow=narrow,
+    star=star,
+    trials=trials,
+    steps=steps,
+    samples=samples,
+)
 
 # %% [markdown]
 # ## The claim
@@ -69,16 +84,16 @@ run = chapter.start("dropout/narrow_bridge", profile)
 scale = run.scale(
     laptop=dict(
         dataset="digits",
-        channels=12,  # filters in each of three convolutions
-        narrow=[1, 2, 3, 6],
-        star=3,  # filters of the narrow network on the bridge
+        channels=channels,
+        narrow=narrow,
+        star=star,
         p=0.25,
-        trials=5,
+        trials=trials,
         keeps=[0.5, 0.6, 0.7, 0.8, 0.9, 0.95],
-        samples=512,  # training images on which losses are measured
+        samples=samples,
         select=128,  # of them, those on which draws are compared
         certified=32,  # of them, those on which the bound is computed
-        recipe=dict(steps=150, batch=64, step_size=0.05, momentum=0.9),
+        recipe=dict(steps=steps, batch=64, step_size=0.05, momentum=0.9),
         dtype="float64",
     ),
     paper=dict(
@@ -708,7 +723,7 @@ run.verdict()
 #
 # ## Exercises
 #
-# 1. Set `star=1`. The bridge gets one more free filter; does it get lower?
+# 1. Set `star` to 1 (`-p star=1`). The bridge gets one more free filter; does it get lower?
 # 2. Replace `rescale=1 / keep` by `rescale="brent"`, the best factor. How much
 #    of the left panel's loss was the factor's fault?
 # 3. Take for $\theta^*$ an untrained network. Which segments of

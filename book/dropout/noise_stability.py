@@ -14,6 +14,12 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs MNIST, trained as in the paper
+widths = [32, 64, 128]  # of all three hidden layers
+trials = 5  # from 2 to 100: pairs of networks
+samples = 200  # training images: the set S
+steps = 200  # of SGD
+step_size = 0.05  # of SGD
+draws = 2  # certified dropout segments a network
 
 # %% tags=["remove-cell"]
 import sys
@@ -26,7 +32,16 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("dropout/noise_stability", profile)
+run = chapter.start(
+    "dropout/noise_stability",
+    profile,
+    widths=widths,
+    trials=trials,
+    samples=samples,
+    steps=steps,
+    step_size=step_size,
+    draws=draws,
+)
 
 # %% [markdown]
 # ## The claim
@@ -138,11 +153,11 @@ run = chapter.start("dropout/noise_stability", profile)
 scale = run.scale(
     laptop=dict(
         dataset="digits",
-        widths=[32, 64, 128],  # of all three hidden layers
-        trials=5,  # pairs of networks
-        samples=200,  # training images: the set S
-        recipe=dict(steps=200, batch=128, step_size=0.05, momentum=0.9),
-        draws=2,  # certified dropout segments a network
+        widths=widths,
+        trials=trials,
+        samples=samples,
+        recipe=dict(steps=steps, batch=128, step_size=step_size, momentum=0.9),
+        draws=draws,
         dtype="float64",
     ),
     paper=dict(

@@ -14,6 +14,12 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" has widths to 6400 and 20 trials
+widths = [25, 50, 100, 200, 400, 800]  # N, to be compared
+trials = 5  # from 2 to 100: networks of each width
+step_size = 0.04  # alpha
+batch = 20  # examples a step
+time = 20  # T
+dims = [8, 32, 128]  # of the Gaussians
 
 # %% tags=["remove-cell"]
 import sys
@@ -26,7 +32,16 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("meanfield/gaussians", profile)
+run = chapter.start(
+    "meanfield/gaussians",
+    profile,
+    widths=widths,
+    trials=trials,
+    step_size=step_size,
+    batch=batch,
+    time=time,
+    dims=dims,
+)
 
 # %% [markdown]
 # ## The claim
@@ -89,13 +104,13 @@ run = chapter.start("meanfield/gaussians", profile)
 run.draws("Gaussians", "kernels.data.gaussian_sample")
 scale = run.scale(
     laptop=dict(
-        widths=[25, 50, 100, 200, 400, 800],
-        trials=5,
-        step_size=0.04,  # alpha
-        batch=20,
-        time=20,  # T
+        widths=widths,
+        trials=trials,
+        step_size=step_size,
+        batch=batch,
+        time=time,
         examples=1000,  # to measure on
-        dims=[8, 32, 128],
+        dims=dims,
         dtype="float64",
     ),
     paper=dict(
@@ -626,7 +641,7 @@ run.verdict()
 #
 # ## Exercises
 #
-# 1. Set `time=60` in the laptop column. Where does the sigmoid's crossing in
+# 1. Set `time` to 60 (`-p time=60`). Where does the sigmoid's crossing in
 #    {numref}`fig-mg-terms` go, and which of the two terms has moved it?
 # 2. At time 0 nothing has been learned. Why is the sigmoid's slope there so
 #    different from tanh's? (Compare $\sigma(0)$.)

@@ -14,6 +14,12 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" takes wider networks and smaller steps
+widths = [25, 50, 100, 200, 400, 800]  # N, to be compared with the limit
+limit = 3200  # N_ref, which stands for the limit
+trials = 5  # from 2 to 100: sequences of particles
+step_size = 0.04  # alpha
+batch = 20  # examples a step
+time = 8  # T
 
 # %% tags=["remove-cell"]
 import sys
@@ -26,7 +32,16 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("meanfield/sgd", profile)
+run = chapter.start(
+    "meanfield/sgd",
+    profile,
+    widths=widths,
+    limit=limit,
+    trials=trials,
+    step_size=step_size,
+    batch=batch,
+    time=time,
+)
 
 # %% [markdown]
 # ## The setting
@@ -152,12 +167,12 @@ def activation(case):
 run.draws("Gaussians", "kernels.data.gaussian_sample")
 scale = run.scale(
     laptop=dict(
-        widths=[25, 50, 100, 200, 400, 800],
-        limit=3200,  # N_ref
-        trials=5,
-        step_size=0.04,  # alpha
-        batch=20,
-        time=8,  # T
+        widths=widths,
+        limit=limit,
+        trials=trials,
+        step_size=step_size,
+        batch=batch,
+        time=time,
         examples=500,  # to measure on
         dtype="float64",
         single=dict(width=100, trials=12, halvings=3, exact=(0.01, 500)),
@@ -788,9 +803,9 @@ run.verdict()
 #
 # ## Exercises
 #
-# 1. Set `batch=320` in the laptop column. Which column of the table of slopes
+# 1. Set `batch` to 320 (`-p batch=320`). Which column of the table of slopes
 #    moves, and for which case?
-# 2. Set `time=2`. Predict the column "farthest, T" before you run it.
+# 2. Set `time` to 2. Predict the column "farthest, T" before you run it.
 # 3. Delete the line of `endless` that gives the biases unit size. One
 #    activation then hardly learns: which one, and what has that to do with the
 #    symmetry of the two Gaussians?

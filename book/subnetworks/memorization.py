@@ -13,6 +13,9 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" measures the trained widths at larger N
+samples = [64, 128, 256, 512]  # numbers of random labels to memorize
+trials = 5  # from 2 to 100: networks of each width
+steps = 800  # of Adam on all samples
 
 # %% tags=["remove-cell"]
 import sys
@@ -25,7 +28,13 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("subnetworks/memorization", profile)
+run = chapter.start(
+    "subnetworks/memorization",
+    profile,
+    samples=samples,
+    trials=trials,
+    steps=steps,
+)
 
 # %% [markdown]
 # ## The claim: two layers of width $\sqrt N$
@@ -102,9 +111,9 @@ print(
 # %%
 scale = run.scale(
     laptop=dict(
-        samples=[64, 128, 256, 512],  # of random labels to memorize
-        trials=5,
-        steps=800,  # of Adam on all samples
+        samples=samples,
+        trials=trials,
+        steps=steps,
     ),
     paper=dict(
         samples=[64, 128, 256, 512, 1024, 2048, 4096],

@@ -13,6 +13,11 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" measures the pairs on MNIST
+trials = 5  # from 2 to 100: pairs of networks
+steps = 400  # of SGD, for the pairs
+epochs = 15  # of a subnetwork's training
+draws = 4  # subsets tried for each xi_l
+patterns = 100  # dropout patterns tried, for comparison
 
 # %% tags=["remove-cell"]
 import sys
@@ -25,7 +30,15 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("subnetworks/theorem", profile)
+run = chapter.start(
+    "subnetworks/theorem",
+    profile,
+    trials=trials,
+    steps=steps,
+    epochs=epochs,
+    draws=draws,
+    patterns=patterns,
+)
 
 # %% [markdown]
 # ## The claim
@@ -84,11 +97,11 @@ scale = run.scale(
     laptop=dict(
         dataset="digits",
         cases=[[64, 64], [32, 32, 32]],  # hidden widths
-        trials=5,  # pairs of networks
-        recipe=dict(steps=400, batch=128, step_size=0.1, momentum=0.9),
-        epochs=15,  # of a subnetwork's training
-        draws=4,  # subsets tried for each xi_l
-        patterns=100,  # dropout patterns tried, for comparison
+        trials=trials,
+        recipe=dict(steps=steps, batch=128, step_size=0.1, momentum=0.9),
+        epochs=epochs,
+        draws=draws,
+        patterns=patterns,
     ),
     paper=dict(
         dataset="mnist",
@@ -752,7 +765,7 @@ run.verdict()
 #
 # ## Exercises
 #
-# 1. Set `epochs=60` in the laptop column. Which $\xi_l$ gains most?
+# 1. Set `epochs` to 60 (`-p epochs=60`). Which $\xi_l$ gains most?
 # 2. Keep three quarters of the units (`keep=0.75` in `subnetworks.train`).
 #    The features get better and the subnetworks smaller: who wins?
 # 3. In the swap, exchange the last two steps. Which segments stop being

@@ -43,7 +43,7 @@ def run_tests(names=TESTS, root=records.ROOT):
         command += ["no:cacheprovider", f"--junitxml={report}"]
         command += [f"tests/kernels/{name}.py" for name in names]
         done = subprocess.run(
-            command, cwd=root, capture_output=True, text=True
+            command, cwd=root, capture_output=True, encoding="utf-8"
         )
         if not report.exists():
             raise RuntimeError(f"pytest did not run: {done.stderr[-2000:]}")

@@ -37,17 +37,19 @@ def modules(name, root=ROOT):
 
 def key(name, profile="laptop", root=ROOT):
     """Key of chapter `name` ("part/chapter") in `profile`, 12 digits."""
-    text = Path(root, "book", f"{name}.py").read_text()
+    text = Path(root, "book", f"{name}.py").read_text(encoding="utf-8")
     record = records.path(name, root)
     parts = {
         "code": code(text),
         "modules": sources.digest(modules(name, root), (root,)),
-        "requirements": Path(root, "requirements.txt").read_text(),
+        "requirements": Path(root, "requirements.txt").read_text(
+            encoding="utf-8"
+        ),
         "profile": profile,
         "claims": [asdict(c) for c in claims.of(name, root)],
         "record": profile == "laptop"
         and record.exists()
-        and record.read_text(),
+        and record.read_text(encoding="utf-8"),
     }
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

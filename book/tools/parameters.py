@@ -166,11 +166,15 @@ def list_(value):
 
 
 def put(settings, values):
-    """`settings` with `values` in place of equal names, at any depth."""
+    """`settings` with `values` in place of equal names.
+
+    A name that is not among them is looked for in the dicts among them.
+    """
+    inner = {k: v for k, v in values.items() if k not in settings}
     return {
         k: values[k]
         if k in values
-        else put(v, values)
+        else put(v, inner)
         if isinstance(v, dict)
         else v
         for k, v in settings.items()

@@ -27,7 +27,7 @@ def load(chapter, root=ROOT):
     if not file.exists():
         return None
     try:
-        return json.loads(file.read_text())
+        return json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as fault:
         raise ValueError(
             f"the record {file} is not JSON ({fault}); run the chapter's "
@@ -47,7 +47,7 @@ def save(chapter, record, root=ROOT):
 def write(file, text):
     """Write `text` to `file` through a temporary file and a rename."""
     with files.whole(file) as scratch:
-        scratch.write_text(text, encoding="utf-8")
+        scratch.write_text(text, encoding="utf-8", newline="\n")
 
 
 def rounded(value, digits=6):
@@ -69,15 +69,25 @@ def rounded(value, digits=6):
 
 
 def commit(root=ROOT):
-    """Commit of the working tree, "+edits" when files differ from it."""
+    """Commit of the working tree, "+edits" when files differ from it.
+
+    "unknown" without git, outside a repository, and in a folder that lies
+    within another one's.
+    """
 
     def git(*words):
         return subprocess.run(
-            ["git", *words], cwd=root, capture_output=True, text=True
+            ["git", *words], cwd=root, capture_output=True, encoding="utf-8"
         )
 
-    head = git("rev-parse", "--short=12", "HEAD")
+    try:
+        top = git("rev-parse", "--show-toplevel")
+        if top.returncode or not Path(top.stdout.rstrip("\n")).samefile(root):
+            return "unknown"
+        head = git("rev-parse", "--short=12", "HEAD")
+        edited = git("status", "--porcelain", "--", "kernels", "book/tools")
+    except OSError:  # no git
+        return "unknown"
     if head.returncode:
         return "unknown"
-    edited = git("status", "--porcelain", "--", "kernels", "book/tools")
     return head.stdout.strip() + ("+edits" if edited.stdout.strip() else "")

@@ -68,7 +68,11 @@ def chapters(root=ROOT):
     """{(paper, statement): [chapters that reproduce it]}."""
     found = {}
     for name in site.chapters(root):
-        text = site.source(name, root).read_text().replace("\n# ", " ")
+        text = (
+            site.source(name, root)
+            .read_text(encoding="utf-8")
+            .replace("\n# ", " ")
+        )
         for said in REPRODUCES.findall(text):
             cited, *rest = re.split(r"\{cite\}`(\w+)`", said)[1:]
             for paper, items in zip([cited, *rest[1::2]], rest[::2]):

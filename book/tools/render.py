@@ -166,7 +166,7 @@ def render(
 def readme(root):
     """README.md with the scoreboard's numbers; None if it has them."""
     file = Path(root, "README.md")
-    text = file.read_text() if file.exists() else ""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
     first, last = scores.MARKS
     if first not in text:
         return None

@@ -1,5 +1,6 @@
 """The book as a site: its chapters, its build, a local server."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ def chapters(root=ROOT):
     """Names of the chapters ("part/name"), in the order of `_toc.yml`."""
     import yaml
 
-    toc = yaml.safe_load(Path(root, "_toc.yml").read_text())
+    toc = yaml.safe_load(Path(root, "_toc.yml").read_text(encoding="utf-8"))
     files = [toc["root"]]
     for part in toc.get("parts", [toc]):
         files += [c["file"] for c in part.get("chapters", [])]
@@ -53,7 +54,8 @@ def build(root=ROOT):
     ready(root)
     command = Path(sys.executable).parent / "jupyter-book"
     flags = ["--all", "-W", "-n", "--keep-going"]
-    done = subprocess.run([command, "build", root, *flags])
+    whole = {**os.environ, "PYTHONUTF8": "1"}  # it opens files in UTF-8
+    done = subprocess.run([command, "build", root, *flags], env=whole)
     if done.returncode:
         raise RuntimeError(
             "jupyter-book found faults: each is a WARNING or ERROR line above"

@@ -31,7 +31,7 @@ def usable(like: Tensor, outputs: int = 1) -> bool:
 def source(name: str) -> str:
     """The text of ``name``.cu as it is compiled."""
     parts = (FOLDER / "common.cuh", FOLDER / f"{name}.cu")
-    return "\n".join(part.read_text() for part in parts)
+    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 
 def defines(dtype: torch.dtype, outputs: int | None = None) -> tuple[str, ...]:

@@ -69,13 +69,14 @@ def digest(files, roots=(ROOT,)):
     """SHA-256 (hexadecimal) over the names and contents of `files`.
 
     A file's name is its path below the root that holds it, or its bare name
-    under none: the hash is the same in every copy of the repository, and does
-    not depend on the order of `files`.
+    under none: the hash is the same in every copy of the repository, with
+    either kind of line ends, and does not depend on the order of `files`.
     """
     roots = tuple(Path(root).resolve() for root in roots)
     whole = hashlib.sha256()
     for name, path in sorted((_label(Path(f), roots), f) for f in files):
-        content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        text = Path(path).read_bytes().replace(b"\r\n", b"\n")
+        content = hashlib.sha256(text).hexdigest()
         whole.update(f"{name}\0{content}\n".encode())
     return whole.hexdigest()
 

@@ -56,4 +56,4 @@ class Store:
         record = {"cell": label(cell), "point": point, "result": result}
         text = json.dumps(record, indent=1) + "\n"
         with files.whole(self.folder / f"{name}.json") as scratch:
-            scratch.write_text(text, encoding="utf-8")
+            scratch.write_text(text, encoding="utf-8", newline="\n")
