@@ -745,21 +745,42 @@ draw_drift(drifts, figures.axes(2, size=(7.2, 4.2)))
 # With $N^2$, movement and loss do not depend on $N$. With a smaller factor
 # the movement falls, though more slowly than like $1/N$ and $1/N^2$. It is the
 # *speed* that scales so, and narrow networks slow down once they have learnt.
-# At the first step there is nothing learnt yet:
+# At the first step there is nothing learnt yet. Without any factor, over 40
+# draws of the initial weights, the middle moves at a speed of order $1/N^2$,
+# as the paper says. The ends, it says, move at $1/N$: so they do where the
+# initial weights have means that do not cancel, here 1 in the middle and
+# means from −2 to 2, class by class, in the last layer. With all means zero
+# each average over neurons shrinks by another $N^{-1/2}$, and the ends' speed
+# with it:
 
 # %%
 d = load(scale["scaling"]["dataset"], scale["dtype"])
 x, y = d.train.x[:100], d.train.y[:100]
-widths, speeds = scale["scaling"]["widths"], []
-for n in widths:
-    g = run.generator("speed", n)
-    sizes = (x.shape[1], n, n, 10)
-    theta = meanfield.init(sizes, trials=1, generator=g, dtype=x.dtype)
-    start = theta[1].clone()
-    theta = [w.requires_grad_() for w in theta]
-    step(theta, x, y, step_size=1, powers=[1, 0, 1])
-    speeds.append([((theta[1] - start).norm() / start.norm()).item()])
-print(f"first step, no factor: slope {fits.loglog(widths, speeds)}")
+widths = scale["scaling"]["widths"]
+
+
+def speeds(width, tilt, trial):
+    """Relative movement of the three layers in one step without a factor."""
+    g = run.generator("speed", width, trial)
+    sizes = (x.shape[1], width, width, 10)
+    w1, w2, w3 = meanfield.init(sizes, trials=1, generator=g, dtype=x.dtype)
+    classes = torch.linspace(-2, 2, 10, dtype=x.dtype)[:, None]
+    start = w1, w2 + tilt, w3 + tilt * classes
+    theta = [w.clone().requires_grad_() for w in start]
+    step(theta, x, y, step_size=1, powers=[0, 0, 0])
+    return [((w - v).norm() / v.norm()).item() for w, v in zip(theta, start)]
+
+
+first_step = {}
+for tilt in (0, 1):
+    rows = np.array(
+        [[speeds(n, tilt, k) for k in range(40)] for n in widths]
+    )  # (widths, trials, layers)
+    slopes = [fits.loglog(widths, rows[..., i]).slope for i in range(3)]
+    first_step[tilt] = slopes
+    print(f"means {tilt}: slopes", ", ".join(f"{s:.2f}" for s in slopes))
+run.measure("s20-ml-timescale", first_step[0][1])
+run.measure("s20-ml-ends-speed", [first_step[1][0], first_step[1][2]])
 
 # %% [markdown]
 # The wide networks do *not* learn: with the averages of {eq}`eq-mm-net`,
