@@ -199,21 +199,21 @@ pixels, feats = "cifar10", "vgg16_features"
 scale = run.scale(
     laptop=dict(
         cases={
-            "two layers": case("digits", five, 5, [1, 1], 0.5, 390),
-            "three layers": case("digits", five, 5, [1, 1, 1], 0.3, 325),
+            "two layers": case("digits", five, 4, [1, 1], 0.5, 390),
+            "three layers": case("digits", five, 4, [1, 1, 1], 0.3, 325),
             "four layers": case("digits", four, 4, small, 0.2, 520),
             "four layers moving": case(
-                "digits", four, 4, small, 0.2, 520, **moving
+                "digits", [32, 128], 4, small, 0.2, 520, **moving
             ),
             "four layers fixed": case(
-                "digits", four, 5, large, 0.3, 390, **fixed
+                "digits", four, 4, large, 0.3, 390, **fixed
             ),
-            "fixed smaller": case("digits", [64], 5, small, 0.3, 390, **fixed),
+            "fixed smaller": case("digits", [64], 4, small, 0.3, 390, **fixed),
         },
         scaling=dict(
             dataset="digits",
             widths=four,
-            trials=[5] * 4,
+            trials=[4] * 4,
             step_size=0.3,
             lazy_step_size=0.5,
             steps=150,
@@ -221,7 +221,7 @@ scale = run.scale(
         pairs=dict(
             dataset="digits",
             widths=five,
-            trials=[5] * 5,
+            trials=[4] * 5,
             step_size=0.3,
             steps=[325, 260],
         ),
@@ -598,14 +598,14 @@ def draw_pairs(pairs, axes):
 #
 # {numref}`fig-mm-risk` follows a narrow and a wide three-layer network.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Test loss and error against the step, three layers, N = 32 and N = 256: the half of the wide network follows it closely, the half of the narrow one stays far above."}, "figure": {"name": "fig-mm-risk", "caption": "Digits, three layers, mean and one standard deviation over 5 trials. Dashed: the trained network; solid: its first halves, rescaled. Both widths learn at one pace, after a pause of ten steps or so; only the wide network survives the loss of half of each layer."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Test loss and error against the step, three layers, N = 32 and N = 256: the half of the wide network follows it closely, the half of the narrow one stays far above."}, "figure": {"name": "fig-mm-risk", "caption": "Digits, three layers, mean and one standard deviation over 4 trials. Dashed: the trained network; solid: its first halves, rescaled. Both widths learn at one pace, after a pause of ten steps or so; only the wide network survives the loss of half of each layer."}}
 widths = scale["cases"]["three layers"]["widths"]
 draw_risk(cells["three layers"], chosen=[widths[1], widths[4]])
 
 # %% [markdown]
 # ### Figure 2: the change in loss against the width
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Change in test loss against N for two, three and four layers on logarithmic axes: at time 0 straight lines with slopes near minus one half, minus one and minus three halves; at the end of training slopes between minus 1.2 and minus 1.5, all steeper than the bound."}, "figure": {"name": "fig-mm-change", "caption": "Digits: change in test loss when half of every hidden layer is kept, mean and standard deviation over 5 trials, at three times. The dotted line has the slope of the bound. After training every depth falls faster than the bound; before training each further layer adds −1/2 to the slope."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Change in test loss against N for two, three and four layers on logarithmic axes: at time 0 straight lines with slopes near minus one half, minus one and minus three halves; at the end of training slopes between minus 1.2 and minus 1.5, all steeper than the bound."}, "figure": {"name": "fig-mm-change", "caption": "Digits: change in test loss when half of every hidden layer is kept, mean and standard deviation over 4 trials, at three times. The dotted line has the slope of the bound. After training every depth falls faster than the bound; before training each further layer adds −1/2 to the slope."}}
 draw_change(cells, ["two layers", "three layers", "four layers"])
 
 # %% [markdown]
@@ -643,7 +643,7 @@ draw_added(cells)
 # The theorem's own setting trains the middle layers only. Does that still
 # learn, and is it as stable?
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: test loss against the step at N = 64, four layers: with all layers trained and with large fixed ends the loss falls to near zero, with smaller fixed weights it stays high for most of the run. Right: change in test loss against N, larger with fixed ends, slopes about minus 1.2 and minus 0.7."}, "figure": {"name": "fig-mm-ends", "caption": "Digits, four layers, means over 5 trials. Left: with fixed ends the initial weights decide how fast the network learns. Right: the change in test loss at the end of training, halves kept."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: test loss against the step at N = 64, four layers: with all layers trained and with large fixed ends the loss falls to near zero, with smaller fixed weights it stays high for most of the run. Right: change in test loss against N, larger with fixed ends, slopes about minus 1.2 and minus 0.7."}, "figure": {"name": "fig-mm-ends", "caption": "Digits, four layers, means over 4 trials. Left: with fixed ends the initial weights decide how fast the network learns. Right: the change in test loss at the end of training, halves kept."}}
 draw_ends(cells, scale["cases"]["four layers fixed"]["widths"][2])
 
 # %% [markdown]
@@ -738,7 +738,7 @@ drifts = {
     for name, point in scalings.items()
 }
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: relative movement of the middle weights against N: constant with the factor N squared, falling with the factor N, falling steeply with no factor and in lazy training. Right: training loss: constant in N for the factor N squared and for lazy training, rising with N for the two others."}, "figure": {"name": "fig-mm-drift", "caption": "Digits, three layers, mean and standard deviation over 5 trials, 150 steps. Left: how far the middle weights move, relative to where they began. Right: the training loss then. With N² neither depends on N. With less, the middle stops and with it the learning. Lazy training learns at every width and hardly moves."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: relative movement of the middle weights against N: constant with the factor N squared, falling with the factor N, falling steeply with no factor and in lazy training. Right: training loss: constant in N for the factor N squared and for lazy training, rising with N for the two others."}, "figure": {"name": "fig-mm-drift", "caption": "Digits, three layers, mean and standard deviation over 4 trials, 150 steps. Left: how far the middle weights move, relative to where they began. Right: the training loss then. With N² neither depends on N. With less, the middle stops and with it the learning. Lazy training learns at every width and hardly moves."}}
 draw_drift(drifts, figures.axes(2, size=(7.2, 4.2)))
 
 # %% [markdown]
@@ -870,7 +870,7 @@ for style in ("paper", "short"):
         segments, functions, exact = found
         print(f"{style}: {segments} segments, {functions} losses, {exact}")
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: at N = 256 the loss along the path has several plateaus below the peak of the straight line. Right: the path's increase falls steeply with N and crosses the straight line's, which falls slowly."}, "figure": {"name": "fig-mm-path", "caption": "Digits, three layers. Left: the loss along the path of 11 segments and along the straight line, one pair. Right: the largest loss less the worse end's, over 5 pairs; for the path a certified supremum over the continuum, for the line the largest of 25 points. Narrow networks are better joined by the line, wide ones by the path."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: at N = 256 the loss along the path has several plateaus below the peak of the straight line. Right: the path's increase falls steeply with N and crosses the straight line's, which falls slowly."}, "figure": {"name": "fig-mm-path", "caption": "Digits, three layers. Left: the loss along the path of 11 segments and along the straight line, one pair. Right: the largest loss less the worse end's, over 4 pairs; for the path a certified supremum over the continuum, for the line the largest of 25 points. Narrow networks are better joined by the line, wide ones by the path."}}
 draw_pairs(pairs, figures.axes(2, size=(7.2, 4.2)))
 
 # %% [markdown]
