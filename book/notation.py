@@ -6,7 +6,10 @@
 # N21 {cite}`nguyen2021`, use different letters for the same things, and the
 # same letters for different ones. Each chapter keeps to its paper's. This page
 # says what means what, what the code calls it, and where each numbered
-# statement is computed and tested.
+# statement is computed and tested. Every public function, with its arguments
+# and an example, is in the reference at the end of the book, one page for each
+# room of the code, from {ref}`reference-certificates` to
+# {ref}`reference-training`.
 #
 # In the code a network's parameters are a tuple with one pair
 # `(weight, bias)` a layer, the bias `None` where there is none. A weight has

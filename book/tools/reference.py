@@ -272,7 +272,7 @@ def page(paper, root=ROOT):
             says = f"{_code(file)}: {case.replace('_', ' ')}"
             body.append(
                 f'<tr role="row">{first}<td role="cell" data-label="Function">'
-                f"{_code(name) if name else test}</td>"
+                f"{_linked(name) if name else test}</td>"
                 '<td role="cell" data-label="Test">'
                 f"{says if case else '–'}</td></tr>"
             )
@@ -283,6 +283,12 @@ def page(paper, root=ROOT):
         verdicts.table(["".join(body)], caption, HEAD, "reference"),
         "\n".join(text),
     )
+
+
+def _linked(name):
+    """A function's name, as a link to where the reference shows it."""
+    room = name.split(".")[0]
+    return f'<a href="reference/{room}.html#kernels.{name}">{_code(name)}</a>'
 
 
 def _code(name):

@@ -10,13 +10,16 @@ ROOM = 200_000_000  # bytes: the site, jupyter-book's own files, notebooks
 
 
 def chapters(root=ROOT):
-    """Names of the chapters ("part/name"), in the order of `_toc.yml`."""
+    """Names of the chapters ("part/name"), in the order of `_toc.yml`.
+
+    The reference pages, which no notebook makes, stand there as a glob.
+    """
     import yaml
 
     toc = yaml.safe_load(Path(root, "_toc.yml").read_text(encoding="utf-8"))
     files = [toc["root"]]
     for part in toc.get("parts", [toc]):
-        files += [c["file"] for c in part.get("chapters", [])]
+        files += [c["file"] for c in part.get("chapters", []) if "file" in c]
     return [f.removeprefix("book/") for f in files]
 
 

@@ -66,9 +66,12 @@ def browser():
         yield running
 
 
-@pytest.fixture(scope="module", params=site.chapters())
+@pytest.fixture(
+    scope="module",
+    params=[*site.chapters(), "reference/networks", "reference/paths"],
+)
 def chapter(request):
-    """Each chapter's name in turn."""
+    """Each chapter's name in turn, and two of the reference's pages."""
     return request.param
 
 
@@ -172,6 +175,7 @@ def test_the_site_is_light(html):
     assert size < 60 * MEGABYTE
 
 
+@pytest.mark.parametrize("chapter", site.chapters())
 def test_chapters_download_as_notebooks(html, documents, chapter):
     file = html / "book" / f"{chapter}.html"
     links = [i for i in documents[file].links if i.endswith(".ipynb")]
