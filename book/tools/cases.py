@@ -23,6 +23,18 @@ def fits(name, cases):
     return not patterns or any(words.issuperset(p) for p in patterns)
 
 
+def check(cases, names):
+    """ValueError where a pattern of `cases` fits none of these names."""
+    for pattern in filter(str.strip, cases.split(",")):
+        if not any(fits(name, pattern) for name in names):
+            some = ", ".join(sorted(names)[:8])
+            raise ValueError(
+                f"cases has {pattern.strip()!r}, which fits none of the "
+                f"{len(names)} cases; they are named {some}"
+                + (", ..." if len(names) > 8 else "")
+            )
+
+
 def union(old, new, name):
     """The cells `old`, with `new` added, or in the place of its namesake.
 
@@ -69,3 +81,23 @@ def stamped(case, result, settings, began):
 def clock():
     """Seconds on the wall and of the process, for `stamped`."""
     return time.perf_counter(), time.process_time()
+
+
+def summary(results):
+    """How many cells a record's results hold, of which commits, how long."""
+    cells = [
+        c
+        for group in results.values()
+        if isinstance(group, list)
+        for c in group
+        if isinstance(c, dict) and "provenance" in c
+    ]
+    if not cells:
+        return ""
+    known = [c["provenance"] for c in cells]
+    commits = ", ".join(sorted({p["commit"] for p in known}))
+    seconds = [p["cpu_seconds"] for p in known if p["cpu_seconds"]]
+    took = ""
+    if seconds:
+        took = f"; {sum(seconds) / 60:.0f} CPU minutes for {len(seconds)}"
+    return f"{len(cells)} cells on record, of commits {commits}{took}"

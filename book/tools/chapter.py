@@ -70,6 +70,7 @@ class Run:
         self.record = bool(record and profile == "paper" and not self.changed)
         self.seed = seed
         self.cases = cases
+        self._named = []  # of all cases that the chapter has
         self.device = device.pick()
         self.measures = {}
         self.data = {}
@@ -125,9 +126,10 @@ class Run:
         from its point, as from its result.  A recorded run keeps each cell as
         it finishes, and returns all that the record holds of this kind.
         """
-        picked = [
-            p for p in grid if case.fits(f"{kind} {name(p)}", self.cases)
-        ]
+        grid = list(grid)
+        named = [f"{kind} {name(p)}" for p in grid]
+        self._named += named
+        picked = [p for n, p in zip(named, grid) if case.fits(n, self.cases)]
         if not self.record:
             return sweep.run(cell, picked, store=self.store)
         for point in picked:
@@ -181,7 +183,10 @@ class Run:
         return claim
 
     def finish(self, results):
-        """Keep the results: a recorded run writes the chapter's record."""
+        """Keep the results: a recorded run writes the chapter's record.
+
+        Raises ValueError, after that, where `cases` names none there is.
+        """
         if self.profile == "paper" and not self.record:
             print(
                 "not recorded: records are written by python -m book render "
@@ -198,6 +203,8 @@ class Run:
             known["data"] = old["provenance"]["data"] | known["data"]
             file = records.save(self.name, self._record)
             print(f"recorded in {file.relative_to(records.ROOT)}")
+        if self._named:
+            case.check(self.cases, self._named)
 
     @property
     def recorded(self):
@@ -258,6 +265,8 @@ class Run:
                 f"commit {known['commit']}; {known['date']}; "
                 f"{known['seconds'] / 60:.0f} min"
             )
+            if cells := case.summary(self._record["results"]):
+                print(f"  {cells}")
         seconds = time.perf_counter() - self._began
         print(f"this run took {seconds:.0f} s", file=sys.stderr)
 
