@@ -10,6 +10,7 @@ from kernels.cuda import launch
 from kernels.cuda.segments import segment_losses
 from kernels.networks import Network, losses, tree
 from kernels.networks.checks import check_finite
+from kernels.networks.samples import samples
 from kernels.paths import Path
 from kernels.runs.progress import progress
 
@@ -81,16 +82,9 @@ def profile(
     """
     if points < 2:
         raise ValueError(f"points is {points}; at least 2 will do")
-    if len(x) != len(y) or len(x) == 0:
-        raise ValueError(
-            f"x has {len(x)} samples and y has {len(y)}; as many, and at "
-            "least one, will do"
-        )
     for k in (0, len(path)):
         network.check(path.knots[k], f"path.knots[{k}]")
-    check_finite("x", x)
-    like = path.knots[0][0][0]
-    y = losses.targets(y, network.widths[-1], loss=loss, like=like)
+    x, y = samples(network, path.knots[0], x, y, loss=loss)
     with torch.no_grad():
         work = _Work(network, path, x, y, points, loss, batch)
         return work.profile()

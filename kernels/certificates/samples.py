@@ -9,7 +9,7 @@ from kernels.certificates.bounds import limits
 from kernels.certificates.errors import error_bounds
 from kernels.certificates.mismatch import mismatch
 from kernels.networks import losses, tree
-from kernels.networks.checks import check_finite
+from kernels.networks.checks import check_finite, tensor
 from kernels.paths.structure import segment_proof
 
 
@@ -22,6 +22,7 @@ class Samples:
 
     def __init__(self, network, path, x, y, loss, batch):
         self.network, self.path, self.loss = network, path, loss
+        x = tensor("x", x)
         check_finite("x", x)
         self.x, self.batch = x.to(path.knots[0][0][0].device), batch
         like = self.x.new_empty(0, dtype=torch.float64)

@@ -15,6 +15,7 @@ from kernels.dropout.narrowing import subnetwork
 from kernels.dropout.rescale import best_scale
 from kernels.networks import Network, Parameters, columns, losses, tree
 from kernels.networks.checks import check_finite
+from kernels.networks.samples import samples
 from kernels.runs.progress import progress
 
 _STORED = 1 << 28  # numbers held at once: 1 GiB of float32
@@ -94,13 +95,9 @@ def stability(
     sizes = counts(net, keep, first=first)
     subsets = draw(net, keep, draws, first=first, generator=generator)
     factors = _factors(net, rescale, sizes, first)
-    like = theta[0][0]
-    sets = [(x, losses.targets(y, net.widths[-1], loss=loss, like=like))]
+    sets = [samples(net, theta, x, y, loss=loss)]
     if test is not None:
-        other = losses.targets(test[1], net.widths[-1], loss=loss, like=like)
-        sets.append((test[0], other))
-    for name, (seen, _) in zip(("x", "test: x"), sets):
-        check_finite(name, seen)
+        sets.append(samples(net, theta, *test, loss=loss))
     with torch.no_grad():
         run = _Run(net, theta, subsets, first, factors, loss, batch)
         scale, measures = run.all(sets, brent=rescale == "brent")

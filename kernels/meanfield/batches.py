@@ -3,6 +3,7 @@
 import torch
 
 from kernels.meanfield import losses, model
+from kernels.networks import checks
 from kernels.training.minibatches import Shuffled, seeds
 
 
@@ -16,14 +17,18 @@ def source(data, *, batch, generator, theta, loss):
         return Stream(data, batch, generator, theta, loss)
     trials, sizes = model.shape(theta)
     x, y = data
+    x = checks.tensor("data's x", x)
     if x.ndim != 2:
         raise ValueError(
             f"data's x must have shape (n, {sizes[0]}), got {tuple(x.shape)}"
         )
-    model.batched_inputs(theta, x)
+    x = model.batched_inputs(theta, x)[0]
+    y = losses.targets(y, len(x), sizes[-1], loss=loss, dtype=x.dtype)
+    y = y.to(x.device)
+    for name, values in (("data's x", x), ("data's y", y)):
+        checks.check_finite(name, values)
     if not 1 <= batch <= len(x):
         raise ValueError(f"batch must lie in 1..{len(x)}, got {batch}")
-    y = losses.targets(y, len(x), sizes[-1], loss=loss, dtype=x.dtype)
     return Shuffled(x, y, batch, _generators(generator, trials))
 
 
@@ -60,6 +65,7 @@ class Stream:
     def next(self):
         """The next minibatch (x, y)."""
         x, y = self._draw(self._batch, self._generator)
+        x = checks.numbers("x", x, like=self._theta[0])
         model.batched_inputs(self._theta, x)
         y = losses.targets(
             y,

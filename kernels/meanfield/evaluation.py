@@ -6,6 +6,7 @@ import torch
 
 from kernels import states
 from kernels.meanfield import losses, model
+from kernels.networks import checks
 from kernels.networks.losses import sample_errors, sample_losses
 
 _BLOCK = 2**20  # hidden features held at once: 4 MB in single precision
@@ -48,6 +49,15 @@ def masks(width, *, keep, count, generator, first=True):
     return pattern.scatter_(1, kept, True)
 
 
+def check_set(x, y):
+    """ValueError for a set without samples, or with NaN or infinity."""
+    if x.shape[1] == 0:
+        raise ValueError("x has no samples; at least one will do")
+    shared = x.stride(0) == 0  # one set, seen by all trials
+    for name, values in (("x", x[:1] if shared else x), ("y", y)):
+        checks.check_finite(name, values)
+
+
 @states("S20", "Definition 3.1", "(3.2)", "(3.4)", "(4.2)")
 @torch.no_grad()
 def evaluate(
@@ -81,8 +91,9 @@ def evaluate(
     inputs = model.batched_inputs(theta, x)  # (trials, n, d)
     samples = inputs.shape[1]
     y = losses.targets(y, samples, sizes[-1], loss=loss, dtype=theta[0].dtype)
+    check_set(inputs, y)
     patterns = _checked_masks(masks, sizes[1:-1], theta[0].device)
-    size = block or block_size(x, *sizes[1:], patterns.count * sizes[-1])
+    size = block or block_size(inputs, *sizes[1:], patterns.count * sizes[-1])
     tally = torch.zeros((trials, patterns.count, 2), dtype=torch.float64)
     for trial in range(trials):
         outputs = patterns.heads([w[trial] for w in theta], activation)

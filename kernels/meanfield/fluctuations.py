@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 
 from kernels.meanfield import losses, model
-from kernels.meanfield.evaluation import block_size
+from kernels.meanfield.evaluation import block_size, check_set
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,9 @@ def fluctuations(
     inputs = model.batched_inputs(theta, x)  # (trials, n, d)
     samples, width = inputs.shape[1], sizes[1]
     y = losses.targets(y, samples, sizes[-1], loss=loss, dtype=theta[0].dtype)
+    check_set(inputs, y)
     term = {"square": _square, "cross_entropy": _cross_entropy}[loss]
-    size = block or block_size(x, *sizes[1:])
+    size = block or block_size(inputs, *sizes[1:])
     curvature = torch.zeros(trials, dtype=torch.float64)
     influence = torch.zeros((trials, width), dtype=torch.float64)
     for trial in range(trials):

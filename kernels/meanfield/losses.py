@@ -2,6 +2,7 @@
 
 import torch
 
+from kernels.networks import checks
 from kernels.networks.losses import LOSSES
 
 
@@ -16,28 +17,33 @@ def check(loss):
 def targets(y, samples, classes, *, loss, dtype, trials=None):
     """Targets as the losses use them, batched over trials where they were.
 
-    Without `trials` only targets that all trials share will do.  Class
-    indices (n,) or (R, n) stay indices for the cross-entropy and become
-    one-hot vectors for the square loss with two or more outputs.  Real
-    targets of the square loss are (n, C) or (R, n, C), or without C if C = 1.
+    The rule of `networks.losses.targets`, with trials: tensors, NumPy arrays
+    or lists, integers of any type.  Without `trials` only targets that all
+    trials share will do.  Class indices (n,) or (R, n) stay indices for the
+    cross-entropy and become one-hot vectors for the square loss with two or
+    more outputs.  Real targets of the square loss are (n, C) or (R, n, C), or
+    without C if C = 1, and then integers are real targets too.
 
     Returns an int64 (n,) or (R, n), or a `dtype` (n, C) or (R, n, C).
     Raises ValueError or TypeError for anything else.
     """
     check(loss)
-    indices = not (y.is_floating_point() or y.is_complex())
+    y = checks.tensor("y", y)
+    indices = checks.indices("y", y)
     batched = [(samples,)] + ([(trials, samples)] if trials else [])
-    if loss == "cross_entropy" or (indices and classes > 1):
-        if y.dtype != torch.int64 or y.shape not in batched:
+    real = [(*b, classes) for b in batched]
+    if loss == "cross_entropy" or (
+        indices is not None and classes > 1 and y.shape not in real
+    ):
+        if indices is None or y.shape not in batched:
             raise TypeError(
-                "y must be int64 class indices of shape "
+                "y must be class indices, int64 or other integers, of shape "
                 f"{' or '.join(map(str, batched))}, got {y.dtype} of shape "
                 f"{tuple(y.shape)}"
             )
-        return _checked_indices(y, classes, loss, dtype)
+        return _checked_indices(indices, classes, loss, dtype)
     if classes == 1 and y.shape in batched:
         y = y.unsqueeze(-1)
-    real = [(*b, classes) for b in batched]
     if y.shape not in real:
         raise ValueError(
             f"y must be real targets of shape {' or '.join(map(str, real))}, "

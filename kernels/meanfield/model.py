@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 
 from kernels import states
+from kernels.networks import checks, mlp
 
 LAWS = ("normal", "uniform", "bimodal")
 MODE_SPREAD = 0.1  # a mode's own deviation, as a fraction of its distance
@@ -56,8 +57,7 @@ def init(
     sense.
     """
     sizes = _checked_sizes(sizes)
-    if trials < 1:
-        raise ValueError(f"trials must be at least 1, got {trials}")
+    trials = checks.whole("trials", trials)
     layers = len(sizes) - 1
     stds = _per_layer("std", std, layers)
     means = _per_layer("mean", mean, layers)
@@ -80,13 +80,13 @@ def init(
 
 
 def _checked_sizes(sizes):
-    sizes = tuple(int(s) for s in sizes)
-    if len(sizes) < 3 or min(sizes) < 1:
+    sizes = tuple(sizes)
+    if len(sizes) < 3 or not all(map(checks.is_whole, sizes)):
         raise ValueError(
             "sizes must be (inputs, hidden widths ..., outputs), at least "
             f"three positive integers such as (784, 800, 10), got {sizes}"
         )
-    return sizes
+    return tuple(map(int, sizes))
 
 
 def _per_layer(name, value, layers):
@@ -152,16 +152,14 @@ def shape(theta):
 def batched_inputs(theta, x):
     """`x`, (n, d) or (R, n, d), as an (R, n, d) view, checked."""
     trials, (inputs, *_) = shape(theta)
+    x = checks.tensor("x", x)
     fits = x.ndim in (2, 3) and x.shape[-1] == inputs
     if not fits or (x.ndim == 3 and x.shape[0] != trials):
         raise ValueError(
             f"x must have shape (n, {inputs}) or ({trials}, n, {inputs}) for "
             f"these weights, got {tuple(x.shape)}"
         )
-    if x.dtype != theta[0].dtype:
-        raise TypeError(
-            f"x has dtype {x.dtype} and theta {theta[0].dtype}: convert one"
-        )
+    x = checks.numbers("x", x, like=theta[0])
     return x.expand(trials, *x.shape) if x.ndim == 2 else x
 
 
@@ -247,13 +245,11 @@ def as_network(theta, trial):
     parameters ((W_1, None), (W_2 / N, None), ...), copies, so that
     `network.forward(parameters, x)` equals `forward(theta, x)[trial]`.
     """
-    from kernels import networks
-
     trials, sizes = shape(theta)
     if not -trials <= trial < trials:
         raise ValueError(f"trial must be below {trials}, got {trial}")
     first, *others = (w[trial] for w in theta)
     weights = [first.clone(memory_format=torch.contiguous_format)]
     weights += [(w / w.shape[1]).contiguous() for w in others]
-    network = networks.mlp(list(sizes), bias=False)
+    network = mlp(sizes, bias=False)
     return network, tuple((w, None) for w in weights)

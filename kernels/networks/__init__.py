@@ -18,10 +18,11 @@ Modules that are doors of this room:
 ``kept``     kept sets of units, and scales, brought to one form
 ``losses``   targets, losses and errors of outputs
 ``placing``  subnetworks placed in the units of a network
+``samples``  a set (x, y), checked and brought to one form
 ``tree``     what is done to all tensors of parameters at once
 """
 
-from kernels.networks import checks, kept, losses, placing, tree
+from kernels.networks import checks, kept, losses, placing, samples, tree
 from kernels.networks.batchnorm import fold_batch_norm
 from kernels.networks.layers import Layer, Pool
 from kernels.networks.models import conv3, mlp, vgg11
@@ -43,6 +44,7 @@ __all__ = [
     "losses",
     "mlp",
     "placing",
+    "samples",
     "to_module",
     "tree",
     "vgg11",

@@ -1,10 +1,25 @@
-"""Errors that name the layer and both values."""
+"""Errors that name the argument and both values: parameters, data, numbers.
 
+Data come as tensors, NumPy arrays or lists, and leave as tensors:
+:func:`tensor`, :func:`numbers`, :func:`indices`.  ``networks.samples`` has
+the one rule for a set (x, y).
+"""
+
+import numpy as np
 import torch
+from torch import Tensor
 
 
 def check_parameters(network, theta, name, *, values):
     """The work of ``Network.check``."""
+    if not isinstance(theta, list | tuple):
+        hint = ""
+        if isinstance(theta, torch.nn.Module):
+            hint = "; networks.from_module reads a module"
+        raise TypeError(
+            f"{name} is a {type(theta).__name__}; a tuple with one (weight, "
+            f"bias or None) a layer will do{hint}"
+        )
     if len(theta) != network.depth:
         raise ValueError(
             f"{name} has {len(theta)} layers; the network has {network.depth}"
@@ -18,6 +33,14 @@ def check_parameters(network, theta, name, *, values):
 
 def check_alike(theta, other, name, other_name):
     """Both parameters are sound, and of the same shapes and dtype."""
+    for who, given in ((name, theta), (other_name, other)):
+        if not isinstance(given, list | tuple):
+            raise TypeError(
+                f"{who} is a {type(given).__name__}; a tuple with one "
+                "(weight, bias or None) a layer will do"
+            )
+        for i, entry in enumerate(given, 1):
+            _check_entry(f"{who}, layer {i}", entry)
     if len(theta) != len(other) or len(theta) == 0:
         raise ValueError(
             f"{name} has {len(theta)} layers, {other_name} {len(other)}; the "
@@ -34,11 +57,7 @@ def check_alike(theta, other, name, other_name):
 
 
 def _check_layer(where, entry, weight_shape, bias_shape, first, values):
-    if len(entry) != 2:
-        raise ValueError(
-            f"{where}: {len(entry)} entries; a (weight, bias) pair will do. "
-            "Batch norm must be folded first (networks.fold_batch_norm)"
-        )
+    _check_entry(where, entry)
     weight, bias = entry
     _check_tensor(f"{where}: weight", weight, weight_shape, first)
     if (bias is None) != (bias_shape is None):
@@ -52,6 +71,19 @@ def _check_layer(where, entry, weight_shape, bias_shape, first, values):
     for part, tensor in (("weight", weight), ("bias", bias)):
         if values and tensor is not None:
             check_finite(f"{where}: {part}", tensor)
+
+
+def _check_entry(where, entry):
+    if not isinstance(entry, list | tuple):
+        raise TypeError(
+            f"{where} is a {type(entry).__name__}; a (weight, bias or None) "
+            "pair will do"
+        )
+    if len(entry) != 2:
+        raise ValueError(
+            f"{where}: {len(entry)} entries; a (weight, bias) pair will do. "
+            "Batch norm must be folded first (networks.fold_batch_norm)"
+        )
 
 
 def _check_tensor(where, tensor, shape, first):
@@ -71,14 +103,77 @@ def _check_tensor(where, tensor, shape, first):
             raise TypeError(f"{where} has {what} {mine}; needed: {other}")
 
 
-def check_finite(where, tensor):
+def check_finite(where: str, values: Tensor) -> None:
     """Raise ValueError where a tensor has values that are not finite."""
-    if not tensor.is_floating_point():
-        return
-    finite = torch.isfinite(tensor)
-    if not bool(finite.all()):
-        bad = int((~finite).sum())
+    if not bool(torch.isfinite(values).all()):
+        bad = int((~torch.isfinite(values)).sum())
         raise ValueError(f"{where} has {bad} non-finite values; none will do")
+
+
+def tensor(name: str, value) -> Tensor:
+    """Numbers as a tensor: a tensor itself, a NumPy array or a list copied."""
+    if torch.is_tensor(value):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} is a {type(value).__name__} of {array.dtype}; a tensor "
+            "or an array of real numbers will do"
+        )
+    native = array.astype(array.dtype.newbyteorder("="))
+    return torch.from_numpy(native)
+
+
+def numbers(name: str, value, *, like: Tensor) -> Tensor:
+    """Real numbers as the parameters have them, ``like`` one of theirs.
+
+    Integers of any type, and booleans, take the dtype of ``like``, in which
+    they must be exact.  A float of another dtype is a TypeError: nothing is
+    rounded on the way in.  What is no tensor goes to the device of ``like``.
+    """
+    found = tensor(name, value)
+    if found.is_floating_point():
+        if found.dtype != like.dtype:
+            raise TypeError(
+                f"{name} has dtype {found.dtype}; the parameters have "
+                f"{like.dtype}"
+            )
+    elif found.is_complex():
+        raise TypeError(f"{name} has dtype {found.dtype}; reals will do")
+    else:
+        whole = found.to(torch.int64)
+        found = whole.to(like.dtype)
+        if not torch.equal(found.to(torch.int64), whole):
+            raise ValueError(
+                f"{name} has integers that {like.dtype} does not hold, up to "
+                f"{int(whole.abs().max())}"
+            )
+    return found if torch.is_tensor(value) else found.to(like.device)
+
+
+def indices(name: str, value) -> Tensor | None:
+    """Integers (or booleans) of any type as int64; None for other numbers."""
+    found = tensor(name, value)
+    if found.is_floating_point() or found.is_complex():
+        return None
+    return found.to(torch.int64)
+
+
+def is_whole(value, least: int = 1) -> bool:
+    """Whether it is a whole number, at least ``least``: 3.0 is, 3.7 not."""
+    try:
+        return int(value) == value and value >= least
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def whole(name: str, value, least: int = 1) -> int:
+    """A whole number, at least ``least``, as an int."""
+    if not is_whole(value, least):
+        raise ValueError(
+            f"{name} is {value!r}; a whole number from {least} will do"
+        )
+    return int(value)
 
 
 def one_of(name, value, allowed):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
+from kernels.networks.checks import whole
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -28,8 +30,8 @@ class Pool:
                 f"pool kind {self.kind!r} is none of 'max', 'average', "
                 "'adaptive'"
             )
-        if self.size < 1:
-            raise ValueError(f"pool size is {self.size}; at least 1 will do")
+        _set(self, "size", whole("pool size", self.size))
+        _set(self, "padding", whole("pool padding", self.padding, 0))
         if self.kind == "adaptive":
             if self.stride is not None or self.padding:
                 raise ValueError(
@@ -38,11 +40,8 @@ class Pool:
                 )
             return
         if self.stride is None:
-            object.__setattr__(self, "stride", self.size)
-        if self.stride < 1:
-            raise ValueError(
-                f"pool stride is {self.stride}; at least 1 will do"
-            )
+            _set(self, "stride", self.size)
+        _set(self, "stride", whole("pool stride", self.stride))
         if not 0 <= self.padding <= self.size // 2:
             raise ValueError(
                 f"pool padding is {self.padding}; 0 to {self.size // 2}, half "
@@ -99,13 +98,22 @@ class Layer:
     stride: int = 1
     pools: tuple[Pool, ...] = ()
 
+    def __post_init__(self):
+        for name, least in (("width", 0), ("padding", 0), ("stride", 1)):
+            _set(self, name, whole(name, getattr(self, name), least))
+        if self.kernel is not None:
+            _set(self, "kernel", whole("kernel", self.kernel))
+        if isinstance(self.pools, Pool):
+            raise TypeError("pools is a Pool; a tuple of them will do")
+        _set(self, "pools", tuple(self.pools))
+
+
+def _set(frozen, name, value):
+    object.__setattr__(frozen, name, value)
+
 
 def shape_after(i: int, layer: Layer, shape: tuple) -> tuple[int, ...]:
     """Shape of layer i's features where it reads features of ``shape``."""
-    if layer.width < 0:
-        raise ValueError(
-            f"layer {i}: width is {layer.width}; 0 or more will do"
-        )
     if layer.kernel is None:
         if layer.pools:
             raise ValueError(f"layer {i}: pools need a convolution")

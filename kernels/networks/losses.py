@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kernels.networks.checks import check_finite
+from kernels.networks import checks
 
 LOSSES = ("cross_entropy", "square")
 
@@ -17,10 +17,16 @@ LOSSES = ("cross_entropy", "square")
 def targets(y: Tensor, outputs: int, *, loss: str, like: Tensor) -> Tensor:
     """Targets in the form that :func:`sample_losses` reads.
 
-    ``y``: integer class indices (n,), which become one-hot vectors for the
-    square loss; or, for the square loss, real targets (n, outputs), or (n,)
-    with one output.  ``like``: a tensor with the dtype and device of the
-    network's outputs.
+    One rule for tensors, NumPy arrays and lists, integers of any type:
+
+    * the cross-entropy takes integer class indices (n,);
+    * the square loss takes real targets (n, outputs); with one output also
+      (n,), and then integers are real targets too: 0 and 1, or -1 and 1, are
+      these very numbers;
+    * with two outputs or more, integers (n,) are class indices, which become
+      one-hot vectors.
+
+    ``like``: a tensor with the dtype and device of the network's outputs.
 
     Returns int64 (n,) for the cross-entropy, else (n, outputs) in the dtype
     of ``like``.  Raises ValueError for another loss, shape or
@@ -28,7 +34,11 @@ def targets(y: Tensor, outputs: int, *, loss: str, like: Tensor) -> Tensor:
     """
     if loss not in LOSSES:
         raise ValueError(f"loss is {loss!r}; one of {LOSSES} will do")
-    if y.is_floating_point():
+    y = checks.tensor("y", y)
+    classes = checks.indices("y", y)
+    if classes is None or (
+        loss == "square" and (outputs == 1 or y.dim() == 2)
+    ):
         if loss == "cross_entropy":
             raise ValueError(
                 f"y has dtype {y.dtype}; the cross-entropy needs integer "
@@ -40,8 +50,9 @@ def targets(y: Tensor, outputs: int, *, loss: str, like: Tensor) -> Tensor:
                 f"y has shape {tuple(y.shape)}; the network has {outputs} "
                 f"outputs: (n, {outputs}) or, with one output, (n,) will do"
             )
-        check_finite("y", real)
+        checks.check_finite("y", real)
         return real.to(dtype=like.dtype, device=like.device)
+    y = classes
     if y.dim() != 1:
         raise ValueError(
             f"y has shape {tuple(y.shape)}; class indices are (n,)"
@@ -51,7 +62,7 @@ def targets(y: Tensor, outputs: int, *, loss: str, like: Tensor) -> Tensor:
             f"y has classes {int(y.min())} to {int(y.max())}; the network's "
             f"{outputs} outputs allow 0 to {outputs - 1}"
         )
-    y = y.to(dtype=torch.int64, device=like.device)
+    y = y.to(like.device)
     if loss == "cross_entropy":
         return y
     return functional.one_hot(y, outputs).to(like.dtype)

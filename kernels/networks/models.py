@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 
+from kernels.networks.checks import is_whole
 from kernels.networks.layers import Layer, Pool
 from kernels.networks.network import Network
 
 
 def mlp(widths: Sequence[int], bias: bool = True) -> Network:
     """Fully connected: ``widths`` = (inputs, h_1, …, h_{d-1}, outputs)."""
-    widths = tuple(int(width) for width in widths)
-    if len(widths) < 2 or min(widths) < 1:
+    widths = tuple(widths)
+    if len(widths) < 2 or not all(map(is_whole, widths)):
         raise ValueError(
-            f"widths is {widths}; positive widths, of inputs and outputs at "
-            "least, will do"
+            f"widths is {widths}; positive whole numbers, of inputs and "
+            "outputs at least, will do"
         )
     return Network(
         widths[:1], tuple(Layer(width, bias=bias) for width in widths[1:])

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from kernels import states
-from kernels.networks import tree
-from kernels.networks.checks import check_parameters, one_of
+from kernels.networks import checks, tree
+from kernels.networks.checks import check_parameters, one_of, whole
 from kernels.networks.layers import Layer, shape_after
 from kernels.networks.tree import Parameters
 
@@ -39,7 +39,9 @@ class Network:
     layers: tuple[Layer, ...]
 
     def __post_init__(self):
-        if len(self.inputs) not in (1, 3) or min(self.inputs) < 1:
+        _set(self, "inputs", tuple(whole("inputs", n) for n in self.inputs))
+        _set(self, "layers", tuple(self.layers))
+        if len(self.inputs) not in (1, 3):
             raise ValueError(
                 f"inputs is {self.inputs}; (features,) or (channels, height, "
                 "width) with positive sizes will do"
@@ -54,7 +56,7 @@ class Network:
                 f"layer {self.depth}, the last, is a convolution; the last "
                 "layer must be linear"
             )
-        object.__setattr__(self, "shapes", tuple(shapes))
+        _set(self, "shapes", tuple(shapes))
 
     @property
     def depth(self) -> int:
@@ -194,9 +196,9 @@ class Network:
             )
         tail = self.layers[first:]
         return Network(
-            (int(widths[0]), *self.shapes[first][1:]),
+            (widths[0], *self.shapes[first][1:]),
             tuple(
-                replace(layer, width=int(width))
+                replace(layer, width=width)
                 for layer, width in zip(tail, widths[1:])
             )
             + tail[-1:],
@@ -226,20 +228,20 @@ class Network:
         return h
 
     def _input(self, theta, x):
-        size = math.prod(self.inputs)
+        x, size = checks.tensor("x", x), math.prod(self.inputs)
         if x.dim() < 2 or math.prod(x.shape[1:]) != size:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}; (n, {size}) or (n, "
                 f"{', '.join(map(str, self.inputs))}) will do"
             )
-        if x.dtype != theta[0][0].dtype:
-            raise TypeError(
-                f"x has dtype {x.dtype}; the parameters have "
-                f"{theta[0][0].dtype}"
-            )
+        x = checks.numbers("x", x, like=theta[0][0])
         flat = self.layers[0].kernel is None
         return x.flatten(1) if flat else x.reshape(-1, *self.inputs)
 
     def _within(self, name, value, low, high):
         if not low <= value <= high:
             raise ValueError(f"{name} is {value}; {low} to {high} will do")
+
+
+def _set(frozen, name, value):
+    object.__setattr__(frozen, name, value)

@@ -42,7 +42,7 @@ def at_rest(theta) -> Parameters:
     formed = all(isinstance(pair, tuple) for pair in (theta, *theta))
     if formed and not any(p.requires_grad for p in parts(theta)):
         return theta
-    return map(lambda p: p.detach(), theta)
+    return map(lambda p: p.detach() if p.requires_grad else p, theta)
 
 
 def copy(theta) -> Parameters:

@@ -160,13 +160,12 @@ def stability(
     together; other pairs take 8 to 32 forward and backward passes through
     layers i + 1 … j.
     """
-    theta = check(net, theta, x, biases)
+    theta, x = check(net, theta, x, biases)
     pairs = _pairs(net.depth, pairs)
     sizes = [
         frobenius(net, i, theta[i - 1][0], convolution)
         for i in range(2, net.depth + 1)
     ]
-    x = net.features(theta, x, 0)
     blocks = x.split(block or _block(net, theta, x, pairs))
     found = []
     with progress(

@@ -100,11 +100,10 @@ def smoothness(
 
     Cost: about 2 d passes through the network a draw, point and sample.
     """
-    theta = check(net, theta, x, biases)
+    theta, x = check(net, theta, x, biases)
     if points < 1:
         raise ValueError(f"points is {points}; at least 1 will do")
     hidden = range(1, net.depth)
-    x = net.features(theta, x, 0)
     delta = multipliers(net, hidden, p, draws, generator, x)
     t = torch.arange(1, points + 1).to(x) / points
     copies = 4 * net.depth * points

@@ -76,13 +76,12 @@ def layer_noise(
     Raises ValueError or TypeError for arguments that do not fit.  Cost: a
     backward pass an output, and draws x units x outputs a sample.
     """
-    theta = check(net, theta, x, "affine")
+    theta, x = check(net, theta, x, "affine")
     if not 2 <= layer <= net.depth:
         raise ValueError(f"layer is {layer}; 2 to {net.depth} will do")
     if not 0 < delta < 1:
         raise ValueError(f"delta is {delta}; between 0 and 1 will do")
     below, outputs = layer - 1, net.widths[-1]
-    x = net.features(theta, x, 0)
     draw = multipliers(net, [below], p, draws, generator, x)[below]
     size = frobenius(net, layer, theta[below][0], convolution)
     blocks, found = x.split(block or block_size(net, x, 2 * outputs)), []

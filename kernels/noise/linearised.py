@@ -5,6 +5,7 @@ from torch import Tensor
 
 from kernels.networks import Network, Parameters, columns
 from kernels.networks.checks import one_of
+from kernels.networks.samples import inputs
 
 
 class Linearised:
@@ -147,7 +148,10 @@ def multipliers(net, layers, p, draws, generator, like):
 
 
 def check(net, theta, x, biases):
-    """``theta`` at rest; ValueError where the definitions do not apply."""
+    """``theta`` and ``x`` in one form.
+
+    ValueError where they do not fit, or the definitions do not apply.
+    """
     one_of("biases", biases, ("refuse", "affine"))
     theta = net.check(theta)
     if net.depth < 2:
@@ -155,8 +159,7 @@ def check(net, theta, x, biases):
             f"the network has depth {net.depth}; noise stability needs "
             "hidden layers, a depth of 2 or more"
         )
-    if len(x) == 0:
-        raise ValueError("x has no samples; at least one will do")
+    x = inputs(net, theta, x)
     biased = [
         i for i in range(2, net.depth + 1) if theta[i - 1][1] is not None
     ]
@@ -167,4 +170,4 @@ def check(net, theta, x, biases):
             "x^j itself for Jx^i and the affine map x^j + J(. - x^i) for J, "
             "with which the proof of Lemma 3 holds word for word"
         )
-    return theta
+    return theta, x

@@ -5,6 +5,8 @@ columns that they feed together, computes the same function.  Before two
 networks are compared or averaged, their units can therefore be matched.
 """
 
+import math
+
 import torch
 
 from kernels.networks import Network, Parameters, columns
@@ -140,27 +142,38 @@ def permute(net: Network, theta: Parameters, order) -> Parameters:
 
 
 def _gain(net, theta_a, theta_b, weights, i):
-    """(h_i, h_i): inner products of the units of layer i, float64."""
+    """(h_i, h_i): inner products of the units of layer i, float64.
+
+    Both sides less the units' mean in ``theta_a``: the same to every
+    assignment, and nothing large is left that all units share.
+    """
     gain = 0
-    for (weight, bias), (other, twin), below, count in (
-        (theta_a[i - 1], theta_b[i - 1], None, weights[i - 1]),
-        (theta_a[i], theta_b[i], net.widths[i], weights[i]),
-    ):
-        units, others = (
-            (w if below is None else columns(w, below).transpose(0, 1))
-            .flatten(1)
-            .double()
-            for w in (weight, other)
-        )
-        gain = gain + count**2 * (units @ others.T)
-        if below is None and bias is not None:
-            gain += count**2 * torch.outer(bias.double(), twin.double())
+    for read, weight in ((_rows, weights[i - 1]), (_columns, weights[i])):
+        ours, theirs = read(net, theta_a, i), read(net, theta_b, i)
+        middle = ours.mean(0)
+        gain = gain + weight**2 * ((ours - middle) @ (theirs - middle).T)
     return gain
+
+
+def _rows(net, theta, i):
+    """Rows and biases of layer i, one row a unit, float64."""
+    parts = [p for p in theta[i - 1] if p is not None]
+    return torch.cat(
+        [p.flatten(1) if p.dim() > 1 else p[:, None] for p in parts], 1
+    ).double()
+
+
+def _columns(net, theta, i):
+    """What the units of layer i feed, one row a unit, float64."""
+    weight = columns(theta[i][0], net.widths[i])  # (out, units, block)
+    return weight.transpose(0, 1).flatten(1).double()
 
 
 def _checked_weights(net, weights):
     weights = [1.0] * net.depth if weights is None else list(weights)
-    if len(weights) != net.depth or not all(w > 0 for w in weights):
+    if len(weights) != net.depth or not all(
+        w > 0 and math.isfinite(w) for w in weights
+    ):
         raise ValueError(
             f"weights is {weights}; a positive number for each of the "
             f"{net.depth} layers will do"

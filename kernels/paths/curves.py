@@ -15,6 +15,7 @@ from torch import Tensor
 from kernels.interpolation import Profile
 from kernels.networks import Network, Parameters, losses, tree
 from kernels.networks.checks import check_alike, one_of
+from kernels.networks.samples import samples
 from kernels.paths import Path
 from kernels.runs.progress import progress
 from kernels.training import evaluate
@@ -105,13 +106,12 @@ def train(
 
     Cost: per step a forward and a backward pass of one minibatch.
     """
-    _check_numbers(steps, step_size, momentum, batch, len(data[0]))
     one_of("kind", kind, KINDS)
     theta_a = net.check(theta_a, "theta_a")
     check_alike(theta_a, theta_b, "theta_a", "theta_b")
     theta_b = tree.at_rest(theta_b)
-    x, y = data
-    y = losses.targets(y, net.widths[-1], loss=loss, like=theta_a[0][0])
+    x, y = samples(net, theta_a, *data, loss=loss)
+    _check_numbers(steps, step_size, momentum, batch, len(x))
     minibatches = Shuffled(x, y, batch, [generator])
     bend = tree.copy(tree.lerp(theta_a, theta_b, 0.5))
     leaves = [part.requires_grad_() for part in tree.parts(bend)]

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from kernels import states
-from kernels.networks import Network, Parameters, losses, tree
+from kernels.networks import Network, Parameters, tree
 from kernels.networks.checks import one_of
+from kernels.networks.samples import samples
 from kernels.runs import checkpoint
 from kernels.runs.loop import Run
 from kernels.subnetworks import stack
@@ -119,12 +120,14 @@ def train(
     times the products of one pass of the batch through xi_l.
     """
     one_of("stop", stop, (None, "separation"))
-    _check(net, layer, draws, epochs, batch, len(x), together)
     theta = net.check(theta)
+    x, y = samples(net, theta, x, y, loss=loss)
+    if test is not None:
+        test = samples(net, theta, *test, loss=loss)
+    _check(net, layer, draws, epochs, batch, len(x), together)
     sizes = stack.kept_counts(net, keep)
     narrow = stack.narrow(net, sizes, layer)
     h = features(net, theta, x, layer)
-    y = losses.targets(y, net.widths[-1], loss=loss, like=h)
     order, *seeds = [
         int(torch.randint(2**63 - 1, (), generator=generator))
         for _ in range(draws + 1)

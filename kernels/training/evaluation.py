@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kernels.networks import Network, Parameters, losses
-from kernels.networks.checks import check_finite
+from kernels.networks.samples import samples
 from kernels.training import dropout as drop
 from kernels.training.precision import Precision
 
@@ -42,18 +42,11 @@ def evaluate(
     parameter, ``x``, ``y`` or the loss is not finite.
     """
     net.check(theta)
-    check_finite("x", x)
     rates = drop.rates(net, dropout)
     if any(rates) and generator is None:
         raise ValueError(f"dropout is {dropout}; that needs a generator")
     precision = Precision(mixed_precision, theta[0][0])
-    h = net.features(theta, x, 0)
-    y = losses.targets(y, net.widths[-1], loss=loss, like=h)
-    if len(h) != len(y) or len(h) == 0:
-        raise ValueError(
-            f"x has {len(h)} samples and y has {len(y)}; as many, and at "
-            "least one, will do"
-        )
+    h, y = samples(net, theta, x, y, loss=loss)
     block = block or block_size(net, h)
     tally = torch.zeros(2, dtype=torch.float64, device=h.device)
     for hs, ys in zip(h.split(block), y.split(block)):

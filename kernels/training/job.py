@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from kernels.networks import losses, tree
 from kernels.networks.checks import one_of
+from kernels.networks.samples import samples
 from kernels.training.dropout import forward
 from kernels.training.evaluation import evaluate
 from kernels.training.minibatches import Shuffled, checksum
@@ -197,18 +198,11 @@ def _check_numbers(step_size, momentum, nesterov, weight_decay):
 
 def _check_data(net, theta, data, batch, loss):
     """The inputs as layer 1 reads them, and the targets as the loss does."""
-    x, y = data
-    h = net.features(theta, x, 0)
-    y = losses.targets(y, net.widths[-1], loss=loss, like=h)
-    if len(h) != len(y):
-        raise ValueError(
-            f"data's x has {len(h)} samples, its y {len(y)}; as many will do"
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise TypeError(
+            f"data is a {type(data).__name__}; a pair (x, y) will do"
         )
-    if h.device != theta[0][0].device:
-        raise ValueError(
-            f"data is on {h.device}, theta on {theta[0][0].device}; one "
-            "device for both will do"
-        )
+    h, y = samples(net, theta, *data, loss=loss)
     if not 1 <= batch <= len(h):
         raise ValueError(f"batch is {batch}; 1 to {len(h)} will do")
     return h, y

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import meanfield, networks
-from kernels.networks import Pool
+from kernels.networks import Pool, tree
 from kernels.paths import alignment
 
 pytest.importorskip("scipy")
@@ -67,6 +67,35 @@ def test_one_hidden_layer_is_matched_best(sizes, bias, weights, seed):
     # and `permute` reorders as the oracle does
     moved = alignment.permute(net, b, [order])
     assert numpy_distance(moved, reordered(b, order), weights) == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 2)),
+    size=st.sampled_from([1e-12, 1.0, 1e4, 1e12]),
+    dtype=st.sampled_from([torch.bfloat16, torch.float32, torch.float64]),
+    seed=st.integers(0, 10**6),
+)
+def test_the_best_match_with_large_biases(sizes, size, dtype, seed):
+    """Biases near ``size`` that differ in their last digits only."""
+    net = networks.mlp(sizes)
+    g = torch.Generator().manual_seed(seed)
+
+    def parameters():
+        (w, b), *rest = net.init(generator=g, dtype=torch.float64)
+        near = 1 + 1e-3 * torch.rand(len(b), generator=g, dtype=b.dtype)
+        theta = ((w, size * near), *rest)
+        return tree.to(theta, dtype)
+
+    a, b = parameters(), parameters()
+    (order,) = alignment.match(net, a, b)
+    exact = [tree.to(theta, torch.float64) for theta in (a, b)]
+    found = numpy_distance(exact[0], reordered(exact[1], order), (1, 1))
+    best = min(
+        numpy_distance(exact[0], reordered(exact[1], p), (1, 1))
+        for p in permutations(range(sizes[1]))
+    )
+    assert found == pytest.approx(best, rel=1e-9)
 
 
 NETS = [

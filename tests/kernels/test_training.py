@@ -494,7 +494,7 @@ def test_bad_data():
     net, theta = net_and_theta()
     x, y = dataset()
     for data, error, match in (
-        ((x[:-1], y), ValueError, "x has 22 samples, its y 23"),
+        ((x[:-1], y), ValueError, "x has 22 samples and y has 23"),
         ((x[:, :4], y), ValueError, r"x has shape \(23, 4\)"),
         ((x.float(), y), TypeError, "x has dtype torch.float32"),
         ((x, y + 1), ValueError, "classes 1 to 3"),
