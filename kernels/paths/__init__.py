@@ -9,11 +9,13 @@ Beside the papers' constructions, modules that are imported when asked for
 
 ``alignment``  hidden units matched by permutation
 ``curves``     learned curves between two networks
+``structure``  what a segment does, proved from its weights
 ``repair``     straight lines that keep their units' statistics
 """
 
 import importlib
 
+from kernels.paths import structure
 from kernels.paths.dropout import lemma1, lemma2, theorem1
 from kernels.paths.features import theorem41
 from kernels.paths.noise import theorem2, theorem3
@@ -33,6 +35,7 @@ __all__ = [
     "segment_kind",
     "segment_proof",
     "straight",
+    "structure",
     "theorem1",
     "theorem2",
     "theorem3",
