@@ -15,9 +15,9 @@
 profile = "laptop"  # "paper" runs more pairs of networks and wider ones
 pairs = 3  # pairs of networks of each shape
 epochs = 40  # of training an end
-steps = 500  # of training a curve's bend
+steps = 300  # of training a curve's bend
 draws = 50  # patterns tried for a dropout network
-budget = 24  # intervals that a certificate may bound, first pair
+budget = 16  # intervals that a certificate may bound, first pair
 rate = 0.5  # from 0 to 0.9: of dropout, in training the wide networks
 
 # %% tags=["remove-cell"]

@@ -61,6 +61,9 @@
 # | $\theta_1$ | a dropout network | the parameters of neuron 1 | one end of the path |
 # | $k$, $m$ | rows of the counterexample; $m$ also the pairs $(U, x)$ of Lemma 5 | $k$ steps of SGD | widths $m_p$ of a subnetwork |
 # | $c$ | the activation contraction | – | biases of a separating hyperplane |
+# | $l$, $\ell$ | the loss of an example; in Section 5 a row of the counterexample | a layer, $\ell$ | a layer, $l$ |
+# | $\pi$ | a path; in Lemma 4 a permutation | a path | – |
+# | $\rho$ | interlayer smoothness | with an index, an initial law | – |
 # :::
 #
 # ## Of one paper only

@@ -324,6 +324,7 @@ print(f"{missed} of the theta_i are no knot")
 # neurons (Remark 1), max-pooling included.
 
 # %%
+# what either end keeps, and its factor
 ends = dict(kept_a=kept_a, kept_b=kept_b, scale_a=scale_a, scale_b=scale_b)
 path = paths.theorem1(net, a, b, **ends)
 ours = paths.theorem1(net, a, b, **ends, style="short")

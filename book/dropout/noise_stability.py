@@ -203,11 +203,11 @@ def fit(net, x, y, g, *, distribution="torch", **recipe):
 
 digits = images("digits", "float64").train
 recipe = dict(steps=200, batch=128, step_size=0.05, momentum=0.9)
-few, labels = digits.x[:200], digits.y[:200]
+sample, labels = digits.x[:200], digits.y[:200]  # the set S
 mlp = networks.mlp([64, 128, 128, 128, 10], bias=False)
 conv = networks.conv3(channels=16, inputs=(1, 8, 8))
 nets = {"fully connected": mlp, "convolutional": conv}
-xs = {"fully connected": few, "convolutional": few.view(-1, 1, 8, 8)}
+xs = {"fully connected": sample, "convolutional": sample.view(-1, 1, 8, 8)}
 thetas = {}
 for name, net in nets.items():
     how = recipe | dict(dropout=0.5 if net is mlp else 0.0)
@@ -384,7 +384,7 @@ for ax, i in zip(axes, (2, 4)):
         noise.layer_noise(
             mlp,
             thetas["fully connected"],
-            few,
+            sample,
             i,
             p=p,
             draws=200,
@@ -514,7 +514,7 @@ for depth in (4, 6, 8, 10):
     theta = fit(deep, digits.x, digits.y, g, **how)
     path = paths.straight(theta, algorithm1(deep, theta, 0.1, g))
     sure = certificates.certify(
-        deep, path, few[:100], labels[:100], budget=100
+        deep, path, sample[:100], labels[:100], budget=100
     )
     best = "" if sure.complete else " (best effort: the budget ended first)"
     print(
@@ -558,15 +558,15 @@ walks = {}
 for p in (0.75, 0.5):
     for style in ("paper", "short"):
         g = run.generator("walk", p)
-        path = best_path(mlp, a, b, few, labels, g, p=p, style=style)
-        sure = certificates.certify(mlp, path, few, labels)
+        path = best_path(mlp, a, b, sample, labels, g, p=p, style=style)
+        sure = certificates.certify(mlp, path, sample, labels)
         walks[p, style] = path, sure
         kinds = "".join(signs[kind] for kind in path.kinds)
         print(
             f"p = {p:4}, {len(path):2} segments {kinds:10}: attained "
             f"{sure.attained:.3f}, proved at most {sure.upper:.3f}"
         )
-line = certificates.certify(mlp, paths.straight(a, b), few, labels)
+line = certificates.certify(mlp, paths.straight(a, b), sample, labels)
 print(f"straight line: attained {line.attained:.3f}")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Training loss along Theorem 2's path of 10 segments and of our 7 at p = 1/2: it rises on the first segment, moves affinely across, falls on the last; a dotted line above is the certified bound, the straight line between the same networks lies far above it."}, "figure": {"name": "fig-ns-walk", "caption": "One pair of networks trained with dropout, digits, p = 1/2: training loss along Theorem 2's path (left) and ours. Orange: the two segments of Lemma 3, where all layers move and the bound is by bisection; blue: the affine segment; white: constant ones. Dotted: the rigorous bound for the whole path; dashed: the straight line between the same networks."}}
@@ -574,12 +574,12 @@ from kernels import interpolation
 
 axes = figures.axes(2, sharey=True)
 direct = interpolation.profile(
-    mlp, paths.straight(a, b), few, labels, points=61
+    mlp, paths.straight(a, b), sample, labels, points=61
 )
 for ax, style in zip(axes, ("paper", "short")):
     path, sure = walks[0.5, style]
     n = len(path)
-    along = interpolation.profile(mlp, path, few, labels, points=21)
+    along = interpolation.profile(mlp, path, sample, labels, points=21)
     shade = {"general": "orange", "affine": "blue"}
     for k, kind in enumerate(path.kinds):
         if kind in shade:
@@ -621,7 +621,7 @@ for name, end in (
     ("rows as well", (*shrunk, theta_1[-1])),
 ):
     walk = interpolation.profile(
-        mlp, paths.straight(a, end), few, labels, points=3
+        mlp, paths.straight(a, end), sample, labels, points=3
     )
     text = ", ".join(f"{float(loss):.4f}" for loss in walk.loss)
     print(f"{name}: loss at t = 0, 1/2, 1: {text}")

@@ -439,6 +439,33 @@ def test_a_verdict_needs_no_colour(first):
 
 
 @pytest.mark.browser
+def test_the_scoreboard_is_filtered_without_a_script(browser, html):
+    """Boxes and style sheet alone: rows of a verdict, tables of a paper."""
+
+    def seen(what):
+        return tab.evaluate(
+            f"[...document.querySelectorAll({what!r})]"
+            ".filter(e => e.checkVisibility()).length"
+        )
+
+    with browser.page() as tab:
+        tab.open(html / "book" / "scoreboard.html")
+        rows = "table.board tr.reproduced"
+        total = seen("table.board tr")
+        assert 0 < seen(rows) < total
+        tab.evaluate("document.querySelector('#show-reproduced').click()")
+        assert seen(rows) == 0
+        assert 0 < seen("table.board tr") < total
+        tab.evaluate("document.querySelector('#show-reproduced').click()")
+        assert seen("table.board tr") == total
+        mine = "table[data-paper=k19] tr"
+        others = total - seen(mine)
+        tab.evaluate("document.querySelector('#show-k19').click()")
+        assert seen(mine) == 0
+        assert seen("table.board tr") == others
+
+
+@pytest.mark.browser
 def test_paper_is_white_in_either_theme(first):
     first.prefer("dark", media="print")
     colours = first.evaluate("""["color", "backgroundColor"].map(
