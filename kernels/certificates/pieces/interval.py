@@ -1,0 +1,251 @@
+"""All samples on one interval of a segment, from the inputs to the loss."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from kernels.certificates.pieces import polynomials as poly
+from kernels.certificates.pieces.layers import (
+    Moving,
+    Pieces,
+    gains,
+    interval_layers,
+)
+from kernels.certificates.pieces.loss import Bounds, summarise
+from kernels.certificates.pieces.pool import average, maximum
+from kernels.certificates.pieces.relu import relu
+from kernels.networks import Network, Parameters
+
+CAP = 3  # nodes from which on a moving layer raises the degree no more
+HELD = 1 << 20  # numbers of one layer's pieces at once
+_GRID = 2.0**40
+
+
+@dataclass
+class Segment:
+    """A segment of a network's parameters, ready to be bounded.
+
+    ``theta``, ``other`` in float64; layers up to ``first`` - 1 stand still,
+    and ``h`` (n, …), ``rho`` (n, …) are what layer ``first`` reads.  ``y`` as
+    ``losses.targets`` gives it.
+    """
+
+    network: Network
+    theta: Parameters
+    other: Parameters
+    y: Tensor
+    loss: str
+    first: int
+    h: Tensor
+    rho: Tensor
+
+    def at(self, t: float) -> Parameters:
+        """The parameters at t; layers that stand still are shared."""
+        return tuple(
+            tuple(
+                p if p is q else torch.lerp(p, q, t) for p, q in zip(*layers)
+            )
+            for layers in zip(self.theta, self.other)
+        )
+
+    def outputs(self, t: float) -> Tensor:
+        """A plain forward pass at t: (n, outputs)."""
+        return self.network.forward_from(self.at(t), self.h, self.first - 1)
+
+
+def prepare(network, theta, other, x, y, loss) -> Segment:
+    """A :class:`Segment`; ``x`` (n, …) and parameters of any dtype."""
+    pairs = []
+    for layer, twin in zip(theta, other):
+        for p, q in zip(layer, twin):
+            still = p is q or torch.equal(p, q)
+            p = None if p is None else p.detach().double()
+            pairs.append((p, p if still else q.detach().double()))
+    theta, other = zip(*pairs)
+    theta = tuple(zip(theta[::2], theta[1::2]))
+    other = tuple(zip(other[::2], other[1::2]))
+    first = 1
+    while first < network.depth and all(
+        p is q for p, q in zip(theta[first - 1], other[first - 1])
+    ):
+        first += 1
+    x = network.features((*theta,), x.double(), 0)
+    z = Pieces(None, None, None, x[None], torch.zeros_like(x))
+    for i in range(1, first):
+        layer = Moving(network, i, theta[i - 1], other[i - 1], 0.0, 1.0)
+        z = layer.linear(z, CAP)
+        z.h = z.h.relu()  # the box holds: ReLU is 1-Lipschitz
+        for pool in network.layers[i - 1].pools:
+            if pool.kind == "max":  # and so is a maximum
+                z.h, z.rho = pool(z.h[0])[None], pool(z.rho)
+            else:
+                z = average(z, pool)
+        if z.rho.dim() == 4 and network.layers[i].kernel is None:
+            z.h, z.rho = z.h.flatten(2), z.rho.flatten(1)
+    return Segment(network, theta, other, y, loss, first, z.h[0], z.rho)
+
+
+def snap(t: float) -> float:
+    """The nearest place of which middles are exact, in [0, 1]."""
+    return min(max(round(t * _GRID), 0), _GRID) / _GRID
+
+
+def bound(
+    segment: Segment,
+    start: float,
+    stop: float,
+    slack: Tensor,
+    index: Tensor | None = None,
+    threads: int = 1,
+) -> Bounds:
+    """Bound samples' losses and errors on an interval.
+
+    ``start``, ``stop``: as :func:`snap` gives them.  ``slack`` (n,): how much
+    the relaxation of one unit may weigh in a sample's outputs; ``index``: the
+    samples asked for, or None.
+
+    Memory: a few times ``HELD`` numbers for each thread, whatever the number
+    of pieces (where they would be more, half of them waits), the weights at
+    ``CAP`` + 1 nodes, and eight numbers a piece of the outputs.
+    """
+
+    def finish(z):
+        ends, wrong = summarise(z, segment.y, segment.loss)
+        return z.sample, z.lo, z.hi, *ends, *wrong
+
+    if index is None:
+        index = torch.arange(len(segment.h), device=segment.h.device)
+    found, cuts = _carry(segment, start, stop, slack, index, threads, finish)
+    return _collect(found, cuts, index, len(segment.h))
+
+
+def outputs(
+    segment: Segment, start: float, stop: float, slack: Tensor
+) -> Pieces:
+    """The outputs of all samples on an interval, as pieces.
+
+    In memory at once; sorted by sample and place.
+    """
+    index = torch.arange(len(segment.h), device=segment.h.device)
+    found, _ = _carry(segment, start, stop, slack, index, 1, lambda z: z)
+    return Pieces(
+        torch.cat([z.sample for z in found]),
+        torch.cat([z.lo for z in found]),
+        torch.cat([z.hi for z in found]),
+        torch.cat([z.h for z in found], 1),
+        torch.cat([z.rho for z in found]),
+    )
+
+
+def _carry(segment, start, stop, slack, index, threads, finish):
+    """``finish`` of all pieces of the outputs, and the cuts' samples."""
+    layers = interval_layers(
+        segment.network,
+        segment.theta,
+        segment.other,
+        segment.first,
+        start,
+        stop,
+    )
+    weigh = gains(segment.network, layers)
+
+    def run(part):
+        one = torch.ones(len(part), dtype=torch.float64, device=part.device)
+        z = Pieces(part, -one, one, segment.h[part][None], segment.rho[part])
+        descent = _Descent(segment.network, layers, weigh, slack, finish)
+        descent.run(z, 0)
+        return descent
+
+    parts = index.chunk(threads)
+    if len(parts) > 1:
+        with ThreadPoolExecutor(len(parts)) as pool:
+            done = list(pool.map(run, parts))
+    else:
+        done = [run(part) for part in parts]
+    found = [row for one in done for row in one.found]
+    cuts = [cut for one in done for cut in one.cuts]
+    return found, torch.cat(cuts or [index[:0]])
+
+
+@dataclass
+class _Descent:
+    """Carries pieces through the layers; ``found`` and ``cuts`` grow."""
+
+    network: Network
+    layers: list
+    weigh: list
+    slack: Tensor
+    finish: object
+    found: list = field(default_factory=list)
+    cuts: list = field(default_factory=list)
+
+    def run(self, z, level):
+        for k in range(level, len(self.layers)):
+            layer = self.layers[k]
+            widest = _widest(layer.weight, z.h)
+            if len(z) > 1 and (CAP + 1) * len(z) * widest > HELD:
+                for half in z.halves():
+                    self.run(half, k)
+                return
+            z = layer.linear(z, CAP)
+            if layer.i < self.network.depth:
+                z = self._activate(layer.i, z, self.weigh[k])
+        self.found.append(self.finish(z))
+
+    def _activate(self, i, z, gain):
+        z, cut = relu(z, self.slack, gain)
+        self.cuts.append(cut)
+        gain = gain.reshape(z.rho.shape[1:])
+        for pool in self.network.layers[i - 1].pools:
+            if pool.kind == "max":
+                gain = pool(gain[None])[0]
+                z, cut = maximum(z, pool, self.slack, gain.flatten())
+                self.cuts.append(cut)
+            else:
+                z, gain = average(z, pool), pool(gain[None])[0]
+        if z.rho.dim() == 4 and self.network.layers[i].kernel is None:
+            z.h, z.rho = z.h.flatten(2), z.rho.flatten(1)
+        return z
+
+
+def _widest(weight, h):
+    """Numbers a piece and node, before or after a layer."""
+    places = h[0, 0, 0].numel() if weight.dim() == 4 else 1
+    return max(weight.shape[0] * places, h[0, :1].numel())
+
+
+def _collect(rows, cuts, index, n):
+    sample, lo, hi, at_lo, at_hi, before, after = map(torch.cat, zip(*rows))
+    where = torch.full((n,), -1, dtype=torch.long, device=index.device)
+    where[index] = torch.arange(len(index), device=index.device)
+    sample = where[sample]
+    m = len(index)
+    left, right = at_lo.new_full((2, m), torch.nan)
+    first, last = lo == -1, hi == 1
+    left[sample[first]] = at_lo[first]
+    right[sample[last]] = at_hi[last]
+    base, slope = (left + right) / 2, (right - left) / 2
+    base, slope = base[sample], slope[sample]
+    over = torch.maximum(
+        at_lo - (base + slope * lo), at_hi - (base + slope * hi)
+    )
+    size = base.abs() + slope.abs() + at_lo.abs() + at_hi.abs()
+    over = (over + 8 * poly.UNIT * size).nan_to_num(torch.inf)
+    excess = torch.zeros_like(left).scatter_reduce(0, sample, over, "amax")
+    early, late = ~before.isnan(), ~after.isnan()
+    wrong = (
+        torch.cat([sample[early], sample[late]]),
+        torch.cat([lo[early], after[late]]),
+        torch.cat([before[early], hi[late]]),
+    )
+    counted = where[cuts]
+    return Bounds(
+        left,
+        right,
+        excess,
+        wrong,
+        torch.bincount(sample, minlength=m),
+        torch.bincount(counted, minlength=m),
+    )

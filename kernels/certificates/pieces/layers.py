@@ -1,0 +1,252 @@
+"""Linear layers on an interval: pieces, and one product for all of them.
+
+On an interval of a segment, with tau in [-1, 1] along it, a layer is W(tau) =
+M + tau D and b(tau) = b_m + tau b_d.  A *piece* is one sample on a part [lo,
+hi] of the interval on which the features are polynomials in tau, up to a box:
+values at q Chebyshev nodes of the *interval*, so that all pieces are
+multiplied by the same q matrices W(tau_k).
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from kernels.certificates.pieces import polynomials as poly
+from kernels.networks import Network, Parameters
+
+_FORMING = 16 * poly.UNIT  # what M, D and W(tau_k) lose, of |W0| + |W1|
+
+
+@dataclass
+class Pieces:
+    """Pieces of several samples.
+
+    ``sample`` (P,), ``lo``, ``hi`` (P,): place in [-1, 1]; ``h`` (q, P, …):
+    features at the nodes; ``rho`` (P, …) at least how far the true features
+    are from the polynomials, on [lo, hi].
+    """
+
+    sample: Tensor
+    lo: Tensor
+    hi: Tensor
+    h: Tensor
+    rho: Tensor
+
+    def __len__(self):
+        return len(self.sample)
+
+    def halves(self):
+        """Two parts, of half as many pieces."""
+        for part in torch.arange(len(self), device=self.lo.device).chunk(2):
+            yield self.pick(part)
+
+    def pick(self, index):
+        return Pieces(
+            self.sample[index],
+            self.lo[index],
+            self.hi[index],
+            self.h[:, index],
+            self.rho[index],
+        )
+
+
+class Moving:
+    """Layer i of a network on the interval [start, stop] of a segment.
+
+    ``start`` and ``stop`` are multiples of 2^-40, so that their middle and
+    half their distance are exact.
+    """
+
+    def __init__(self, network, i, pair, twin, start, stop):
+        self.network, self.i = network, i
+        middle, half = (start + stop) / 2, (stop - start) / 2
+        self.weight, self.step, self.size = _between(
+            pair[0], twin[0], middle, half
+        )
+        self.bias, self.bias_step, self.bias_size = _between(
+            pair[1], twin[1], middle, half
+        )
+        self.length = math.prod(self.weight.shape[1:]) + 1
+        forming = _FORMING / self.gamma(1, 1)
+        size = self.weight.abs()
+        if self.step is not None:
+            size = size + self.step.abs() + forming * self.size
+        self.size = size
+        self._at = {}
+
+    def gamma(self, factor: float, q: int) -> float:
+        """Rounding of a product at q nodes, of |W| max|h|."""
+        return factor * (self.length + 24 + 4 * q) * poly.UNIT
+
+    def at_nodes(self, q: int):
+        """Weights and biases at the q nodes; one where nothing moves."""
+        if q not in self._at:
+            places = poly.nodes(q)
+            self._at[q] = (
+                _at(self.weight, self.step, places),
+                _at(self.bias, self.bias_step, places),
+            )
+        return self._at[q]
+
+    def products(self, h: Tensor) -> Tensor:
+        """W(tau_k) h_k + b(tau_k) at all nodes: (q, P, …)."""
+        weights, biases = self.at_nodes(len(h))
+        if h.dim() == 3 and self.weight.dim() == 2:
+            if self.step is None and self.bias_step is None:
+                bias = None if biases is None else biases[0]
+                return torch.nn.functional.linear(h, weights[0], bias)
+            weights = weights.mT.expand(len(h), -1, -1)
+            if biases is None:
+                return torch.bmm(h, weights)
+            return torch.baddbmm(biases[:, None], h, weights)
+        last_w = len(weights) - 1
+        last_b = -1 if biases is None else len(biases) - 1
+        return torch.stack(
+            [
+                self.network.linear(
+                    self.i,
+                    weights[min(k, last_w)],
+                    one,
+                    None if biases is None else biases[min(k, last_b)],
+                )
+                for k, one in enumerate(h)
+            ]
+        )
+
+    def linear(self, pieces: Pieces, cap: int) -> Pieces:
+        """The pre-activations, as pieces.
+
+        Up to ``cap`` nodes the degree rises and the product is exact; from
+        there on its last coefficient goes to the box.
+        """
+        h, q = pieces.h, len(pieces.h)
+        to, bent = q, None
+        if self.step is not None:
+            if q <= cap:
+                to = q + 1
+            else:
+                bent = poly.apply(poly.to_coefficients(q)[-1:], h)[0]
+        elif self.bias_step is not None:
+            to = max(q, 2)
+        factor = poly.LEBESGUE[q] + (bent is not None)
+        rough = h.abs().amax(0)
+        if to > q:
+            h = poly.apply(poly.lift(q, to), h)
+            factor = poly.LEBESGUE[q] * poly.LEBESGUE[to]
+        gamma = self.gamma(factor, to)
+        z = self.products(h)
+        spread = torch.add(pieces.rho, rough, alpha=gamma)
+        bias = None
+        if self.bias is not None:
+            bias = self.bias.abs()
+            if self.bias_step is not None:
+                bias = bias + self.bias_step.abs() + self.bias_size
+            bias = gamma * bias
+        rho = self.network.linear(self.i, self.size, spread, bias)
+        if bent is not None:
+            rho += self.network.linear(self.i, self.step, bent).abs_() / 2
+        rho = rho * (1 + 4 * (self.length + 8) * poly.UNIT) + poly.TINY
+        return Pieces(pieces.sample, pieces.lo, pieces.hi, z, rho)
+
+
+def interval_layers(
+    network: Network,
+    theta: Parameters,
+    other: Parameters,
+    first: int,
+    start: float,
+    stop: float,
+) -> list[Moving]:
+    """Layers ``first`` … d on one interval; the ends' in float64."""
+    return [
+        Moving(network, i, theta[i - 1], other[i - 1], start, stop)
+        for i in range(first, network.depth + 1)
+    ]
+
+
+def gains(network: Network, layers: list[Moving]) -> list[Tensor]:
+    """For each of ``layers``, how much its units can weigh in the outputs.
+
+    One number a pre-activation (flat): the largest entry, over outputs, in the
+    product of the layers' |W| above, times 1/2 a layer.  A guess at what is
+    worth a cut; no bound rests on it.
+    """
+    outputs = network.widths[-1]
+    rows = torch.eye(
+        outputs, dtype=torch.float64, device=layers[0].weight.device
+    )
+    found = [rows.amax(0)]
+    for layer in reversed(layers[1:]):
+        i = layer.i
+        below = torch.zeros(
+            outputs,
+            *network.shapes[i - 1],
+            dtype=torch.float64,
+            device=rows.device,
+        )
+        if layer.weight.dim() == 2:
+            rows = rows @ layer.size.flatten(1) / 2
+            rows = rows.reshape(below.shape)
+        else:
+            with torch.enable_grad():
+                below.requires_grad_()
+                out = network.linear(i, layer.size, below)
+                out = out if out.shape == rows.shape else out.flatten(1)
+                (rows,) = torch.autograd.grad(
+                    out, below, rows.reshape(out.shape)
+                )
+            rows = rows / 2
+        for pool, shape in _pools(network, i - 1):
+            rows = _unpool(pool, shape, rows)
+        found.append(rows.flatten(1).amax(0))
+    return found[::-1]
+
+
+def _pools(network, i):
+    """Layer i's pools, last first, with the shapes that they read."""
+    layer, below = network.layers[i - 1], network.shapes[i - 1]
+    if layer.kernel is None:
+        return []
+    size = [
+        (side + 2 * layer.padding - layer.kernel) // layer.stride + 1
+        for side in below[1:]
+    ]
+    read = []
+    for pool in layer.pools:
+        read.append((pool, (layer.width, *size)))
+        size = pool.shape(*size)
+    return read[::-1]
+
+
+def _unpool(pool, shape, rows):
+    h = torch.zeros(len(rows), *shape, dtype=rows.dtype, device=rows.device)
+    with torch.enable_grad():
+        h.requires_grad_()
+        if pool.kind == "max":
+            out = replace(pool, kind="average")(h) * pool.size**2
+        else:
+            out = pool(h)
+        (rows,) = torch.autograd.grad(out, h, rows)
+    return rows
+
+
+def _between(p, q, middle, half):
+    """Middle, step or None where nothing moves, and |p| + |q|."""
+    if p is None or p is q or torch.equal(p, q):
+        return p, None, None
+    return (
+        torch.add((1 - middle) * p, q, alpha=middle),
+        (q - p) * half,
+        p.abs() + q.abs(),
+    )
+
+
+def _at(middle, step, places):
+    if middle is None:
+        return None
+    if step is None:
+        return middle[None]
+    places = torch.tensor(places, dtype=middle.dtype, device=middle.device)
+    return middle + places.reshape(-1, *[1] * middle.dim()) * step

@@ -1,0 +1,432 @@
+"""General segments cut where units flip: against long double arithmetic."""
+
+from itertools import pairwise
+
+import numpy as np
+import path_cases as cases
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels import networks
+from kernels.certificates.pieces import (
+    cover,
+    interval,
+    loss,
+    polynomials,
+    roots,
+)
+from kernels.networks import Layer, Network, Pool, losses
+
+LONG = np.longdouble
+QUICK = settings(max_examples=25, deadline=None)
+
+
+def wide(tensor):
+    return tensor.detach().double().numpy().astype(LONG)
+
+
+def windows(h, pool):
+    padded = np.pad(h, ((0, 0), (0, 0), *[(pool.padding, pool.padding)] * 2))
+    if pool.kind == "max":
+        keep = np.pad(
+            np.zeros_like(h),
+            ((0, 0), (0, 0), *[(pool.padding, pool.padding)] * 2),
+            constant_values=-np.inf,
+        )
+        padded = padded + keep
+    view = np.lib.stride_tricks.sliding_window_view(
+        padded, (pool.size, pool.size), (2, 3)
+    )
+    return view[:, :, :: pool.stride, :: pool.stride]
+
+
+def forward(net, theta, other, t, x):
+    """Outputs in long double, at a point between two parameters."""
+    h = wide(x).reshape(-1, *net.inputs)
+    for i, (layer, (w, b), (v, c)) in enumerate(
+        zip(net.layers, theta, other), 1
+    ):
+        w = (1 - LONG(t)) * wide(w) + LONG(t) * wide(v)
+        if layer.kernel is None:
+            h = h.reshape(len(h), -1) @ w.T
+        else:
+            pad = (layer.padding, layer.padding)
+            h = np.pad(h, ((0, 0), (0, 0), pad, pad))
+            view = np.lib.stride_tricks.sliding_window_view(
+                h, (layer.kernel, layer.kernel), (2, 3)
+            )[:, :, :: layer.stride, :: layer.stride]
+            h = np.einsum("nchwij,ocij->nohw", view, w)
+        if b is not None:
+            b = (1 - LONG(t)) * wide(b) + LONG(t) * wide(c)
+            h = h + b.reshape(-1, *[1] * (h.ndim - 2))
+        if i < net.depth:
+            h = np.maximum(h, 0)
+            for pool in layer.pools:
+                part = windows(h, pool)
+                worst = pool.kind == "max"
+                h = part.max((4, 5)) if worst else part.mean((4, 5))
+    return h
+
+
+def polynomial(values, s):
+    """Values (q, outputs) at the nodes, as a polynomial at s."""
+    q = len(values)
+    at = [np.cos(LONG(np.pi) * (k + LONG(0.5)) / q) for k in range(q)]
+    at = np.cos(np.arccos(LONG(-1)) * (np.arange(q) + LONG(0.5)) / q)
+    total = LONG(0)
+    for k in range(q):
+        others = np.delete(at, k)
+        total = total + values[k] * np.prod((s - others) / (at[k] - others))
+    return total
+
+
+def labelled(net, n, seed):
+    g = cases.seeded(seed)
+    return cases.inputs(net, n, seed), torch.randint(
+        net.widths[-1], (n,), generator=g
+    )
+
+
+def assert_contained(net, theta, other, x, slack, ends=(0.0, 1.0), points=5):
+    """Every output of every sample lies in its piece's box, everywhere."""
+    y = torch.zeros(len(x), dtype=torch.long)
+    segment = interval.prepare(net, theta, other, x, y, "cross_entropy")
+    start, stop = map(interval.snap, ends)
+    slack = torch.full((len(x),), slack, dtype=torch.float64)
+    z = interval.outputs(segment, start, stop, slack)
+    middle, half = (LONG(start) + LONG(stop)) / 2, (LONG(stop) - start) / 2
+    for sample in range(len(x)):
+        own = torch.nonzero(z.sample == sample)[:, 0]
+        assert z.lo[own[0]] == -1
+        assert z.hi[own[-1]] == 1
+        assert torch.equal(z.lo[own[1:]], z.hi[own[:-1]])
+        for p in own.tolist():
+            lo, hi = LONG(float(z.lo[p])), LONG(float(z.hi[p]))
+            for share in np.linspace(0, 1, points):
+                s = lo + LONG(share) * (hi - lo)
+                exact = forward(
+                    net, theta, other, middle + s * half, x[[sample]]
+                )[0]
+                got = polynomial(wide(z.h[:, p]), s)
+                assert (abs(got - exact) <= wide(z.rho[p])).all()
+    return z
+
+
+@st.composite
+def segments(draw):
+    """Two parameters: unrelated, opposite, permuted, twins, dead, wild."""
+    depth = draw(st.integers(2, 6))
+    hidden = [draw(st.integers(1, 6)) for _ in range(depth - 1)]
+    net = networks.mlp([3, *hidden, 3], bias=draw(st.booleans()))
+    seed = draw(st.integers(0, 10**6))
+    theta, other = cases.drawn(net, seed), cases.drawn(net, seed + 1)
+    kind = draw(
+        st.sampled_from(
+            ("any", "opposite", "permuted", "twins", "dead", "still", "wild")
+        )
+    )
+    change = {
+        "opposite": lambda: (theta, negated(theta)),
+        "permuted": lambda: (theta, permuted(net, theta, seed)),
+        "twins": lambda: (twins(theta), twins(other)),
+        "dead": lambda: (dead(theta), dead(other)),
+        "still": lambda: (theta, (*theta[:-2], other[-2], theta[-1])),
+        "wild": lambda: (wild(theta, seed), wild(other, seed)),
+        "any": lambda: (theta, other),
+    }
+    return net, *change[kind](), seed
+
+
+def negated(theta):
+    return networks.tree.map(lambda p: -p, theta)
+
+
+def permuted(net, theta, seed):
+    out = [list(pair) for pair in theta]
+    for i, width in enumerate(net.hidden):
+        order = torch.randperm(width, generator=cases.seeded(seed + i))
+        out[i] = [None if p is None else p[order] for p in out[i]]
+        out[i + 1][0] = out[i + 1][0][:, order]
+    return tuple(map(tuple, out))
+
+
+def twins(theta):
+    (weight, bias), *rest = theta
+    weight = weight.clone()
+    weight[:] = weight[:1]
+    bias = None if bias is None else bias.clone().fill_(bias[0])
+    return ((weight, bias), *rest)
+
+
+def dead(theta):
+    (weight, bias), second, *rest = theta
+    if bias is None:
+        return ((weight * 0, None), second, *rest)
+    return ((weight, bias - 100), second, *rest)
+
+
+def wild(theta, seed):
+    """Scales from 1e-12 to 1e12 that the next layer takes back."""
+    theta = [list(pair) for pair in theta]
+    for i in range(len(theta) - 1):
+        width = len(theta[i][0])
+        scale = torch.rand(width, generator=cases.seeded(seed + i))
+        scale = 10 ** (24 * scale.double() - 12)
+        theta[i][0] = theta[i][0] * scale[:, None]
+        if theta[i][1] is not None:
+            theta[i][1] = theta[i][1] * scale
+        theta[i + 1][0] = theta[i + 1][0] / scale
+    return tuple(map(tuple, theta))
+
+
+@QUICK
+@given(segments(), st.sampled_from([0.0, 0.01, 0.3]))
+def test_outputs_lie_in_their_boxes(given, slack):
+    net, theta, other, seed = given
+    x = cases.inputs(net, 3, seed)
+    assert_contained(net, theta, other, x, slack)
+    assert_contained(net, theta, other, x, slack, (0.4, 0.45))
+
+
+CONVOLUTIONS = {
+    "max": Network(
+        (1, 5, 5),
+        (
+            Layer(3, True, 2, 1, pools=(Pool("max", 2),)),
+            Layer(2, True, 3, 1, pools=(Pool("max", 2),)),
+            Layer(3),
+        ),
+    ),
+    "both": cases.convolutional(),
+    "overlapping": Network(
+        (2, 5, 5),
+        (
+            Layer(3, False, 3, 1, pools=(Pool("max", 3, 2, 1),)),
+            Layer(2, True, 2, 1, pools=(Pool("average", 2, 1, 1),)),
+            Layer(4, False),
+            Layer(3),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CONVOLUTIONS))
+@pytest.mark.parametrize("slack", [0.0, 0.05])
+def test_outputs_of_convolutions_lie_in_their_boxes(name, slack):
+    net = CONVOLUTIONS[name]
+    theta, other = cases.drawn(net, 1), cases.drawn(net, 2)
+    x = cases.inputs(net, 2)
+    z = assert_contained(net, theta, other, x, slack, (0.25, 0.5))
+    assert len(z) > 2
+
+
+# roots
+
+
+@st.composite
+def polynomials_near_zero(draw):
+    """Coefficients (q,), some with nearly double roots, of any scale."""
+    q = draw(st.integers(1, 4))
+    g = np.random.default_rng(draw(st.integers(0, 10**6)))
+    at = np.polynomial.chebyshev.chebfromroots(g.uniform(-1.2, 1.2, q - 1))
+    if q > 2 and draw(st.booleans()):
+        r = g.uniform(-1, 1)
+        rest = g.uniform(-1.2, 1.2, q - 3)
+        at = np.polynomial.chebyshev.chebfromroots([r, r, *rest])
+        at[0] += draw(st.sampled_from([0, 1e-16, -1e-12, 1e-6]))
+    return at * 10.0 ** draw(st.integers(-12, 12))
+
+
+@settings(max_examples=200, deadline=None)
+@given(polynomials_near_zero(), st.sampled_from([0.0, 1e-14, 1e-3]))
+def test_between_cuts_no_sign_is_wrong_by_more_than_zeta(c, rho):
+    rho = rho * abs(c).sum()
+    lo, hi = torch.tensor([-1.0]).double(), torch.tensor([0.9]).double()
+    one = torch.as_tensor(c)[:, None]
+    item, at, loose, zeta = roots.isolate(
+        one, lo, hi, torch.tensor([rho]).double()
+    )
+    assert (item == 0).all()
+    cuts = [-1.0, *sorted(at.tolist()), 0.9]
+    sign = 1 if float(polynomials.evaluate(one, lo)) > 0 else -1
+    series = c.astype(LONG)
+    for a, b in pairwise(cuts):
+        s = LONG(a) + (LONG(b) - a) * np.linspace(0, 1, 51).astype(LONG)
+        p = np.polynomial.chebyshev.chebval(s, series)
+        assert (sign * p >= -LONG(float(zeta[0]))).all()
+        if not loose[0]:
+            assert (sign * p > rho).all()
+        sign = -sign
+
+
+def test_roots_are_few_and_found():
+    c = np.polynomial.chebyshev.chebfromroots([-0.5, 0.1, 0.7])
+    one, ends = torch.as_tensor(c)[:, None], torch.tensor([-1.0, 1.0]).double()
+    _, at, loose, zeta = roots.isolate(
+        one, ends[:1], ends[1:], torch.zeros(1).double()
+    )
+    assert sorted(at.tolist()) == pytest.approx([-0.5, 0.1, 0.7], abs=1e-13)
+    assert loose.all()
+    assert float(zeta[0]) < 1e-12
+
+
+# the loss and the error of samples
+
+
+def losses_at(z, y, name):
+    """In long double; y class indices."""
+    if name == "square":
+        return ((z - np.eye(z.shape[1])[y]) ** 2).sum(1)
+    top = z.max(1, keepdims=True)
+    total = np.log(np.exp(z - top).sum(1)) + top[:, 0]
+    return total - z[np.arange(len(y)), y]
+
+
+@QUICK
+@given(
+    segments(),
+    st.sampled_from(["cross_entropy", "square"]),
+    st.sampled_from([0.0, 0.02, 1.0]),
+)
+def test_no_sample_exceeds_its_bound(given, name, slack):
+    net, theta, other, seed = given
+    x, y = labelled(net, 4, seed)
+    targets = losses.targets(y, 3, loss=name, like=x)
+    segment = interval.prepare(net, theta, other, x, targets, name)
+    a, b = map(interval.snap, (0.3, 0.45))
+    found = interval.bound(segment, a, b, torch.full((4,), slack).double())
+    wrong = [[], [], [], []]
+    for sample, start, stop in zip(*map(torch.Tensor.tolist, found.wrong)):
+        wrong[sample].append((start, stop))
+    overlap = []
+    for s in np.linspace(-1, 1, 201):
+        t = (LONG(a) + b) / 2 + LONG(s) * (LONG(b) - a) / 2
+        z = forward(net, theta, other, t, x)
+        at = losses_at(z, y.numpy(), name)
+        chord = (
+            wide(found.left) * (1 - s) / 2 + wide(found.right) * (1 + s) / 2
+        )
+        assert (at <= chord + wide(found.excess)).all()
+        assert at.mean() <= found.mean()
+        missed = losses.sample_errors(torch.as_tensor(z.astype(float)), y)
+        inside = [any(p <= s <= q for p, q in parts) for parts in wrong]
+        overlap.append(sum(inside))
+        assert (missed.numpy() <= np.array(inside)).all()
+    assert max(overlap) / 4 <= found.error()[0]
+
+
+def test_ties_and_exact_zeros_count_as_possibly_wrong():
+    net = networks.mlp([1, 2, 2], bias=False)
+    zero = tuple((0 * w, None) for w, _ in cases.drawn(net, 1))
+    x, y = torch.ones(3, 1).double(), torch.tensor([0, 1, 0])
+    segment = interval.prepare(net, zero, zero, x, y, "cross_entropy")
+    found = interval.bound(segment, 0.0, 1.0, torch.zeros(3).double())
+    assert found.error()[0] == 1.0
+    assert found.mean() == pytest.approx(np.log(2), rel=1e-12)
+
+
+def test_parts_of_one_sample_that_touch_count_once():
+    sample = torch.tensor([0, 1, 0, 1])
+    start = torch.tensor([-1.0, -1.0, 0.0, 0.5])
+    stop = torch.tensor([0.0, 0.25, 1.0, 1.0])
+    starts, stops = loss.merge(sample, start, stop)
+    assert starts.tolist() == [-1.0, -1.0, 0.5]
+    assert stops.tolist() == [1.0, 0.25, 1.0]
+
+
+# a whole segment
+
+
+def covered(net, theta, other, x, y, name="cross_entropy"):
+    targets = losses.targets(y, net.widths[-1], loss=name, like=x.double())
+    return cover.Cover(interval.prepare(net, theta, other, x, targets, name))
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "square"])
+@pytest.mark.parametrize("tolerance", [0.1, 1e-2, 1e-4])
+def test_closes_on_a_deep_network(name, tolerance):
+    net = networks.mlp([4, *[9] * 8, 3])
+    theta, other = cases.drawn(net, 1), cases.drawn(net, 2)
+    x, y = labelled(net, 20, 3)
+    found = covered(net, theta, other, x, y, name)
+    assert cover.refine([found], tolerance)
+    value, t = found.attained()
+    at = [
+        losses_at(forward(net, theta, other, s, x), y.numpy(), name).mean()
+        for s in (t, *np.linspace(0, 1, 501))
+    ]
+    assert at[0] == pytest.approx(value, rel=1e-12)
+    assert max(at) <= found.upper <= value * (1 + tolerance)
+    wrong = [
+        float(losses.sample_errors(segment_outputs, y).double().mean())
+        for s in np.linspace(0, 1, 501)
+        for segment_outputs in [found.segment.outputs(s)]
+    ]
+    assert found.error_attained()[0] <= found.error_upper
+    assert max(wrong) <= found.error_upper
+    assert found.error_upper <= max(wrong) + 0.1
+    ends = [leaf.start for leaf in found.leaves] + [1.0]
+    assert ends == [0.0] + [leaf.stop for leaf in found.leaves]
+
+
+def test_a_budget_leaves_a_bound_that_holds():
+    net = networks.mlp([4, *[9] * 8, 3])
+    x, y = labelled(net, 20, 3)
+    ends = cases.drawn(net, 1), cases.drawn(net, 2)
+    found = covered(net, *ends, x, y)
+    assert not cover.refine([found], 1e-9, budget=30)
+    assert found.upper == float("inf")  # intervals that were never reached
+    whole = interval.prepare(net, *ends, x, y, "cross_entropy")
+    known = ((0.0, 1.0, 7.0, 0.9),)
+    found = cover.Cover(whole, known)
+    assert not cover.refine([found], 1e-9, budget=30)
+    assert found.upper == 7.0
+    assert found.error_upper == 0.9
+    found = covered(net, *ends, x, y)
+    assert not cover.refine([found], 1e-9, seconds=0.0)
+
+
+def test_threads_and_memory_change_nothing(monkeypatch):
+    net = networks.mlp([4, *[9] * 5, 3])
+    x, y = labelled(net, 11, 3)
+    segment = interval.prepare(
+        net, cases.drawn(net, 1), cases.drawn(net, 2), x, y, "cross_entropy"
+    )
+    slack = torch.zeros(11).double()
+    whole = interval.bound(segment, 0.0, 0.5, slack)
+    split = interval.bound(segment, 0.0, 0.5, slack, threads=3)
+    monkeypatch.setattr(interval, "HELD", 100)
+    small = interval.bound(segment, 0.0, 0.5, slack)
+    for other in (split, small):
+        assert torch.equal(other.cuts, whole.cuts)
+        for field in ("left", "right", "excess"):
+            torch.testing.assert_close(
+                getattr(other, field), getattr(whole, field)
+            )
+    some = torch.tensor([7, 2])
+    part = interval.bound(segment, 0.0, 0.5, slack, some)
+    torch.testing.assert_close(part.left, whole.left[some])
+    whole.replace(some, part)
+    assert whole.error() == split.error()
+
+
+def test_cuts_count_the_sign_changes():
+    net = networks.mlp([3, 8, 7, 2])
+    ends = cases.drawn(net, 1), cases.drawn(net, 2)
+    x = cases.inputs(net, 5)
+    y = torch.zeros(5, dtype=torch.long)
+    segment = interval.prepare(net, *ends, x, y, "cross_entropy")
+    cuts = interval.bound(segment, 0.0, 1.0, torch.zeros(5).double()).cuts
+    signs = []
+    for t in np.linspace(0, 1, 20001):
+        h, one = x, []
+        for w, b in segment.at(float(t))[:-1]:
+            z = h @ w.T + b
+            one.append(z > 0)
+            h = z.relu()
+        signs.append(torch.cat(one, 1))
+    signs = torch.stack(signs)
+    changes = (signs[1:] != signs[:-1]).sum((0, 2))
+    assert torch.equal(cuts, changes)
