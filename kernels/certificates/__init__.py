@@ -4,6 +4,7 @@ them so, rigorous upper bounds elsewhere."""
 from kernels.certificates.certificate import Certificate, Segment
 from kernels.certificates.certify import certify
 from kernels.certificates.errors import error_supremum
+from kernels.certificates.pieces import flips
 from kernels.certificates.quartic import square_supremum
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "Segment",
     "certify",
     "error_supremum",
+    "flips",
     "square_supremum",
 ]

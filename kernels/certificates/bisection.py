@@ -2,6 +2,7 @@
 
 import heapq
 import math
+import time
 
 import torch
 
@@ -26,10 +27,13 @@ def bisect(task: Task) -> bool:
     As ``engine.Task`` says.  Cost: about seven forward passes an interval.
     """
     known, leaves, spent = task.known, [], 0
+    end = math.inf
+    if task.seconds is not None:
+        end = time.monotonic() + task.seconds
     initial = max(1, min(task.initial, task.budget // len(task.segments)))
 
     def bound(k, places, cap):
-        found = _intervals(task.data, k, places)
+        found = intervals(task.data, k, places)
         for a, b, (loss, slack, error, ends) in zip(places, places[1:], found):
             for s, (value, _, wrong, _) in zip((a, b), ends):
                 known[k].found(value, wrong, s)
@@ -48,7 +52,7 @@ def bisect(task: Task) -> bool:
         while True:
             upper, k, a, b, error, slack = leaves[0]
             done = -upper - slack <= task.goal()
-            if done or spent + 2 > task.budget:
+            if done or spent + 2 > task.budget or time.monotonic() > end:
                 break
             heapq.heappop(leaves)
             bound(k, [a, (a + b) / 2, b], (-upper, slack, error))
@@ -62,7 +66,7 @@ def bisect(task: Task) -> bool:
     return done
 
 
-def _intervals(data, segment, places):
+def intervals(data, segment, places):
     """One (loss bound, its rounding, error bound, both ends) an interval."""
     blocks = _fused(data, segment, places)
     if blocks is None:

@@ -16,6 +16,9 @@ class Segment:
     ``rounding``: how much of ``upper`` is allowance; ``mismatch``: how far an
     output may be from constant or affine because the weights themselves are
     rounded, which the allowance includes; 0 where the kind is exact.
+    ``where``: the place in [0, 1] of the path at which ``attained`` is found;
+    ``flips``: how many sign changes of hidden units a sample the segment was
+    cut at, None where it was not cut (see ``certificates.flips``).
     """
 
     start: float
@@ -29,6 +32,8 @@ class Segment:
     intervals: int
     rounding: float = 0.0
     mismatch: float = 0.0
+    where: float = 0.0
+    flips: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class Certificate:
     counts as wrong above and as right below.
     ``evaluations``: how many distinct functions were evaluated, each on all
     samples; ``intervals``: how many intervals of general segments were
-    bounded; ``segments``: the same, segment by segment.
+    bounded; ``segments``: the same, segment by segment; ``where``: the place
+    in [0, 1] of the path at which ``attained`` is found.
     """
 
     upper: float
@@ -61,3 +67,4 @@ class Certificate:
     intervals: int
     segments: tuple[Segment, ...]
     rounding: float = 0.0
+    where: float = 0.0

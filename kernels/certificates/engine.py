@@ -3,7 +3,7 @@
 An engine is a function ``engine(task) -> complete``: it bounds the loss and
 the error on the general segments of a path and writes what it finds into
 ``task.known``.  ``certify`` chooses one (``certify.choose``); two engines:
-``bisection.bisect`` (chord and box) and ``pieces``.
+``bisection.bisect`` (chords and boxes) and ``pieces.cut``.
 """
 
 import math
@@ -19,7 +19,8 @@ class Known:
     ``attained``: the largest mean loss found, by a true forward pass, and
     ``where`` in [0, 1] of the segment.  ``error_upper``, ``error_attained``:
     the same for the 0-1 error.  ``intervals``: how many were bounded.
-    ``cap``: a bound that was known before, or infinity.
+    ``cap``: a bound that was known before, or infinity.  ``flips``: how many
+    sign changes of hidden units a sample were cut, where the engine cuts.
     """
 
     attained: float
@@ -32,6 +33,7 @@ class Known:
     mismatch: float = 0.0
     cap: float = math.inf
     kind: str = "general"
+    flips: float | None = None
 
     def found(self, loss: float, error: float, where: float) -> None:
         """A forward pass at ``where`` gave this."""
@@ -54,7 +56,8 @@ class Task:
     ``segments``: the numbers of the general ones.
     ``tolerance``: stop where every segment's ``upper - rounding`` is at most
     ``goal()``; ``budget``: intervals at most, all segments together;
-    ``initial``: intervals a segment to begin with.
+    ``initial``: intervals a segment to begin with; ``seconds``: when to stop,
+    or None.
 
     An engine returns whether the goal was reached, and leaves a valid bound
     where it was not.
@@ -66,6 +69,7 @@ class Task:
     tolerance: float
     budget: int
     initial: int
+    seconds: float | None = None
 
     def goal(self) -> float:
         """What the largest bound must come down to."""

@@ -355,13 +355,13 @@ def test_closes_on_a_deep_network(name, tolerance):
     value, t = found.attained()
     at = [
         losses_at(forward(net, theta, other, s, x), y.numpy(), name).mean()
-        for s in (t, *np.linspace(0, 1, 501))
+        for s in (t, *np.linspace(0, 1, 101))
     ]
     assert at[0] == pytest.approx(value, rel=1e-12)
     assert max(at) <= found.upper <= value * (1 + tolerance)
     wrong = [
         float(losses.sample_errors(segment_outputs, y).double().mean())
-        for s in np.linspace(0, 1, 501)
+        for s in np.linspace(0, 1, 201)
         for segment_outputs in [found.segment.outputs(s)]
     ]
     assert found.error_attained()[0] <= found.error_upper

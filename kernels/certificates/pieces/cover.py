@@ -78,6 +78,21 @@ class Cover:
         over = [one for one in self.known if one[0] < b and one[1] > a]
         return max(one[2] for one in over), max(one[3] for one in over)
 
+    @property
+    def unreached(self) -> bool:
+        """Whether nothing is known of some interval."""
+        return self._leaves[0][0] == -math.inf
+
+    def fall_back(self, known: tuple):
+        """Take bounds that hold, as ``known``, where they are lower."""
+        self.known, leaves = known, self.leaves
+        self._leaves = []
+        for leaf in leaves:
+            loss, error = self._before(leaf.start, leaf.stop)
+            leaf.upper = min(leaf.upper, loss)
+            leaf.error = min(leaf.error, error)
+            self._push(leaf)
+
     def _push(self, leaf):
         ends = max(self.look(leaf.start).loss, self.look(leaf.stop).loss)
         key = (-leaf.upper, -ends, next(self._order), leaf)
@@ -207,7 +222,7 @@ class Cover:
             threads=self.threads,
         )
         self.pieces += int(found.pieces.sum())
-        self.bounded += chosen is None
+        self.bounded += 1
         if chosen is None:
             leaf.bounds = found
         else:
@@ -279,23 +294,24 @@ def refine(
 ) -> bool:
     """Refine until the largest bound is within ``tolerance`` of what is found.
 
-    ``floor``: the largest loss found elsewhere; ``budget`` in pieces.  Returns
-    whether it got there.  Then, if the budget lasts, the error's supremum.
+    ``floor``: the largest loss found elsewhere; ``budget``: how many times an
+    interval is bounded, all covers together.  Returns whether it got there;
+    if so, what is left of the budget goes to the error's supremum.
     """
     end = math.inf if seconds is None else time.monotonic() + seconds
     most = math.inf if budget is None else budget
 
     def over():
-        return time.monotonic() > end or sum(c.pieces for c in covers) >= most
+        spent = sum(cover.bounded for cover in covers)
+        return time.monotonic() > end or spent >= most
 
     for cover in covers:
         cover.climb()
-    complete = False
     total = sum(len(cover.leaves) for cover in covers)
     with progress(desc="bounding", unit="interval", total=total) as bar:
         while True:
             goal = max(cover.attained()[0] for cover in covers)
-            goal = max(goal, floor) * (1 + tolerance)
+            goal = max(goal, floor) * (1 + tolerance) + 1e-12
             cover = max(covers, key=lambda c: c.upper)
             complete = cover.upper <= goal
             if complete or over() or not cover.step(goal):

@@ -1,42 +1,97 @@
 """The engine that cuts: as ``certificates.engine`` asks for one."""
 
-from kernels.certificates.engine import Task
-from kernels.certificates.pieces.cover import Cover, refine
-from kernels.certificates.pieces.interval import prepare
+import math
 
-PIECES = 4  # pieces a sample that count as one interval of the budget
+import torch
+
+from kernels.certificates.bisection import intervals
+from kernels.certificates.engine import Task
+from kernels.certificates.pieces.cover import Cover, refine, sign_changes
+from kernels.certificates.pieces.interval import prepare, snap
+
+_PROBE = 1 / 64
+_EQUAL = 0.25  # boxes that cost as much as the cuts of one sign change
 
 
 def cut(task: Task) -> bool:
     """Bound every general segment by pieces, the worst interval first.
 
-    As ``engine.Task`` says.  ``task.budget`` counts chords and boxes; here it
-    allows ``PIECES`` pieces a sample for each.  What is left of it once the
-    loss is within its tolerance goes to the error's supremum.
+    As ``engine.Task`` says; an interval counts each time it is bounded.  What
+    is left of the budget once the loss is within its tolerance goes to the
+    error's supremum.  Intervals that were never reached get the bound of
+    chords and boxes.
 
-    Cost: a forward pass at some sign changes / 12 places of a segment, and
-    about five an output piece.  Memory: see ``interval.bound``; and twenty
-    numbers a sample and interval.
+    Cost: forward passes at some sign changes / 12 places of a segment, and
+    about five for each piece of the outputs.  Memory: as ``interval.bound``
+    says, and some twenty numbers a sample and interval.
     """
     data, covers = task.data, []
     for k in task.segments:
-        ends = data.path.ends(k)
-        segment = prepare(data.network, *ends, data.x, data.y, data.loss)
-        covers.append(Cover(segment, ((0.0, 1.0, task.known[k].cap, 1.0),)))
+        covers.append(
+            Cover(_prepared(data, k), ((0.0, 1.0, task.known[k].cap, 1.0),))
+        )
     complete = refine(
         covers,
         task.tolerance,
         floor=max(known.attained for known in task.known),
-        budget=task.budget * PIECES * len(data.x),
+        budget=task.budget,
+        seconds=task.seconds,
     )
     for k, cover in zip(task.segments, covers):
         known = task.known[k]
-        for _, t in {cover.attained(), cover.error_attained()}:
+        if cover.unreached:
+            cover.fall_back(_boxes(task, k, known.cap))
+        for t in {cover.attained()[1], cover.error_attained()[1]}:
             loss, slack, error, _ = data.at(k, t)
             if loss > known.attained or known.rounding == 0:
                 known.rounding = slack
             known.found(loss, error, t)
         known.upper = max(cover.upper, known.attained)
+        if not known.upper < math.inf:
+            raise ValueError(
+                f"the bounds on segment {k} are not finite: float64 "
+                "overflows; smaller weights or inputs will do"
+            )
         known.error_upper = max(cover.error_upper, known.error_attained)
         known.intervals = cover.bounded
+        known.flips = float(cover.cuts.double().mean())
     return complete
+
+
+def deep(task: Task) -> bool:
+    """Whether cutting is likely to cost less than chords and boxes.
+
+    A box in the middle of the highest segment says how many boxes the
+    tolerance asks for, since boxes shrink as the square of their length; the
+    sign changes, counted on a few samples, say how many cuts.  The rest is
+    measurement: three layers of width 128 want boxes, six and more cuts.
+    """
+    k = max(task.segments, key=lambda k: task.known[k].attained)
+    a, b = 0.5 - _PROBE / 2, 0.5 + _PROBE / 2
+    try:
+        ((loss, _, _, ends),) = intervals(task.data, k, [a, b])
+    except ValueError:  # not finite
+        return True
+    excess = loss - max(end[0] for end in ends)
+    room = max(task.tolerance, 1e-6) * max(task.goal(), 1e-12)
+    boxes = math.sqrt(max(excess, 0.0) / room) / _PROBE
+    if boxes <= 2 * task.initial:
+        return False
+    return boxes > _EQUAL * sign_changes(_prepared(task.data, k))
+
+
+def _prepared(data, k):
+    ends = data.path.ends(k)
+    return prepare(data.network, *ends, data.x, data.y, data.loss)
+
+
+def _boxes(task, k, cap):
+    places = [snap(s) for s in torch.linspace(0, 1, task.initial + 1).tolist()]
+    try:
+        found = list(intervals(task.data, k, places))
+    except ValueError:  # not finite
+        return ((0.0, 1.0, cap, 1.0),)
+    return tuple(
+        (a, b, min(loss, cap), error)
+        for a, b, (loss, _, error, _) in zip(places, places[1:], found)
+    )

@@ -1,0 +1,39 @@
+"""How nonlinear a path is: sign changes of hidden units along it."""
+
+import torch
+from torch import Tensor
+
+from kernels.certificates.pieces.cover import FLIPS, sign_changes
+from kernels.certificates.pieces.interval import bound, prepare, snap
+from kernels.networks import Network
+from kernels.paths import Path
+
+
+def flips(network: Network, path: Path, x: Tensor) -> Tensor:
+    """How often hidden units change sign along each segment.
+
+    A unit that changes sign k times counts k times; the maximum of a window
+    that passes to another entry counts too.  Between two such places the
+    outputs are a polynomial in t.  All are found, isolated as in
+    ``certify(engine="pieces")``; two within rounding of each other may count
+    as none.
+
+    ``x``: (n, features) or (n, C, H, W).  Returns int64 (segments, n).
+
+    Cost: some five forward passes a sign change.
+    """
+    with torch.no_grad():
+        return torch.stack(
+            [_on(network, *path.ends(k), x) for k in range(len(path))]
+        )
+
+
+def _on(network, theta, other, x):
+    y = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    segment = prepare(network, theta, other, x, y, "cross_entropy")
+    number = max(1, round(sign_changes(segment) / FLIPS))
+    places = [snap(k / number) for k in range(number + 1)]
+    slack = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+    return sum(
+        bound(segment, a, b, slack).cuts for a, b in zip(places, places[1:])
+    )
