@@ -127,9 +127,9 @@ def choose(task: Task, engine: str | None = None):
     Two layers and the square loss have a closed form; else chords and boxes
     or pieces, whichever a probe expects to cost less.
     """
-    if engine is None and task.data.loss == "square":
-        if fits(task.data.path.knots[0], len(task.data.y)):
-            return quartics
+    square = engine is None and task.data.loss == "square"
+    if square and fits(task.data.path.knots[0], len(task.data.y)):
+        return quartics
     if engine == "pieces" or (engine is None and deep(task)):
         return cut
     return bisect

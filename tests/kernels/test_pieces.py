@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import networks
+from kernels import certificates, networks, paths
 from kernels.certificates.pieces import (
     cover,
     interval,
@@ -376,12 +376,12 @@ def test_a_budget_leaves_a_bound_that_holds():
     x, y = labelled(net, 20, 3)
     ends = cases.drawn(net, 1), cases.drawn(net, 2)
     found = covered(net, *ends, x, y)
-    assert not cover.refine([found], 1e-9, budget=30)
+    assert not cover.refine([found], 1e-9, budget=3)
     assert found.upper == float("inf")  # intervals that were never reached
     whole = interval.prepare(net, *ends, x, y, "cross_entropy")
     known = ((0.0, 1.0, 7.0, 0.9),)
     found = cover.Cover(whole, known)
-    assert not cover.refine([found], 1e-9, budget=30)
+    assert not cover.refine([found], 1e-9, budget=3)
     assert found.upper == 7.0
     assert found.error_upper == 0.9
     found = covered(net, *ends, x, y)
@@ -409,16 +409,16 @@ def test_threads_and_memory_change_nothing(monkeypatch):
     part = interval.bound(segment, 0.0, 0.5, slack, some)
     torch.testing.assert_close(part.left, whole.left[some])
     whole.replace(some, part)
-    assert whole.error() == split.error()
+    assert whole.error() == pytest.approx(split.error(), abs=1e-9)
 
 
-def test_cuts_count_the_sign_changes():
+def test_flips_are_the_sign_changes():
     net = networks.mlp([3, 8, 7, 2])
     ends = cases.drawn(net, 1), cases.drawn(net, 2)
     x = cases.inputs(net, 5)
     y = torch.zeros(5, dtype=torch.long)
     segment = interval.prepare(net, *ends, x, y, "cross_entropy")
-    cuts = interval.bound(segment, 0.0, 1.0, torch.zeros(5).double()).cuts
+    (cuts,) = certificates.flips(net, paths.straight(*ends), x)
     signs = []
     for t in np.linspace(0, 1, 20001):
         h, one = x, []
@@ -430,3 +430,57 @@ def test_cuts_count_the_sign_changes():
     signs = torch.stack(signs)
     changes = (signs[1:] != signs[:-1]).sum((0, 2))
     assert torch.equal(cuts, changes)
+
+
+# as certify's engine
+
+
+def test_certify_chooses_pieces_where_boxes_give_out():
+    net = networks.mlp([4, *[16] * 10, 3])
+    ends = [
+        networks.tree.map(lambda p: 1.5 * p, cases.drawn(net, seed))
+        for seed in (1, 2)
+    ]
+    path = paths.straight(*ends)
+    x, y = labelled(net, 10, 3)
+    found = certificates.certify(net, path, x, y)
+    assert found.complete
+    assert found.segments[0].flips > 1
+    assert found.error_exact
+    t = found.where
+    z = forward(net, *path.ends(0), t, x)
+    at = losses_at(z, y.numpy(), "cross_entropy").mean()
+    assert found.attained == pytest.approx(at, rel=1e-12)
+    boxes = certificates.certify(net, path, x, y, engine="boxes", budget=40)
+    assert not boxes.complete
+    assert boxes.segments[0].flips is None
+    assert found.attained <= boxes.upper
+    few = certificates.certify(net, path, x, y, engine="pieces", budget=2)
+    assert not few.complete
+    assert found.attained <= few.upper < np.inf
+    now = certificates.certify(net, path, x, y, engine="pieces", seconds=0)
+    assert not now.complete
+    assert found.attained <= now.upper < np.inf
+
+
+def test_a_shallow_network_keeps_its_boxes():
+    net = networks.mlp([4, 6, 5, 3])
+    path = paths.straight(cases.drawn(net, 1), cases.drawn(net, 2))
+    x, y = labelled(net, 10, 3)
+    found = certificates.certify(net, path, x, y)
+    assert found.segments[0].flips is None
+    pieces = certificates.certify(net, path, x, y, engine="pieces")
+    assert pieces.attained <= found.upper
+    assert found.attained <= pieces.upper
+
+
+@pytest.mark.parametrize(
+    ("option", "match"),
+    [({"engine": "zonotopes"}, "engine is"), ({"seconds": -1}, "seconds")],
+)
+def test_certify_refuses(option, match):
+    net = networks.mlp([4, 6, 3])
+    path = paths.straight(cases.drawn(net, 1), cases.drawn(net, 2))
+    x, y = labelled(net, 2, 3)
+    with pytest.raises(ValueError, match=match):
+        certificates.certify(net, path, x, y, **option)

@@ -93,5 +93,5 @@ def _boxes(task, k, cap):
         return ((0.0, 1.0, cap, 1.0),)
     return tuple(
         (a, b, min(loss, cap), error)
-        for a, b, (loss, _, error, _) in zip(places, places[1:], found)
+        for a, b, (loss, _, error, _) in zip(places[:-1], places[1:], found)
     )

@@ -1,5 +1,7 @@
 """How nonlinear a path is: sign changes of hidden units along it."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -34,6 +36,4 @@ def _on(network, theta, other, x):
     number = max(1, round(sign_changes(segment) / FLIPS))
     places = [snap(k / number) for k in range(number + 1)]
     slack = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    return sum(
-        bound(segment, a, b, slack).cuts for a, b in zip(places, places[1:])
-    )
+    return sum(bound(segment, a, b, slack).cuts for a, b in pairwise(places))
