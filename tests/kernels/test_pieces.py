@@ -436,11 +436,12 @@ def test_flips_are_the_sign_changes():
 
 
 def test_certify_chooses_pieces_where_boxes_give_out():
-    net = networks.mlp([4, *[16] * 10, 3])
-    ends = [
-        networks.tree.map(lambda p: 1.5 * p, cases.drawn(net, seed))
+    net = networks.mlp([4, *[32] * 10, 3])
+    theta, other = (
+        net.init(generator=cases.seeded(seed), dtype=torch.float64)
         for seed in (1, 2)
-    ]
+    )
+    ends = theta, networks.tree.map(lambda p, q: p + q / 2, theta, other)
     path = paths.straight(*ends)
     x, y = labelled(net, 10, 3)
     found = certificates.certify(net, path, x, y)
