@@ -96,7 +96,7 @@ def summary(results):
         return ""
     known = [c["provenance"] for c in cells]
     commits = ", ".join(sorted({p["commit"] for p in known}))
-    seconds = [p["cpu_seconds"] for p in known if p["cpu_seconds"]]
+    seconds = [p["cpu_seconds"] for p in known if p.get("cpu_seconds")]
     took = ""
     if seconds:
         took = f"; {sum(seconds) / 60:.0f} CPU minutes for {len(seconds)}"

@@ -4,8 +4,8 @@
 
 Protocol: full width, batch 128, momentum and weight decay as K19's; the steps
 in float32, those in bfloat16 and the square products of both kinds in turns,
-so that what else the machine does falls on all; the best of ROUNDS, by the
-clock.  A training step takes three times the products of a forward pass, two
+so that what else the machine does falls on all; the best of ROUNDS, in process
+time.  A training step takes three times the products of a forward pass, two
 operations each.
 """
 
@@ -34,9 +34,9 @@ def operations(net):
 
 
 def seconds(work):
-    start = time.perf_counter()
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def test_a_step_of_vgg11(benchmark, capsys):

@@ -1,5 +1,6 @@
 """Cases: picked by words, recorded one at a time, never lost or repeated."""
 
+import itertools
 import json
 
 import pytest
@@ -83,14 +84,18 @@ def test_a_stamp_says_what_was_run_where_and_how_long():
     words = cases.summary({"cells": [one, one], "walk": {"t": [0]}})
     assert words.startswith("2 cells on record, of commits ")
     assert cases.summary({"cells": [{"v": 1}]}) == ""
+    untimed = {"case": "b", "provenance": {"commit": "c"}}
+    assert cases.summary({"cells": [untimed]}) == (
+        "1 cells on record, of commits c"
+    )
 
 
-def test_every_recorded_cell_has_its_provenance():
+def test_every_recorded_cell_says_which_commit_made_it():
     for file in (records.ROOT / "book/results").rglob("*.json"):
         results = json.loads(file.read_text(encoding="utf-8"))["results"]
-        for kind, group in results.items():
-            for one in group if isinstance(group, list) else []:
-                if "case" in one:
-                    known = one["provenance"]
-                    assert {"commit", "seconds"} <= set(known), (file, kind)
-                    assert "+edits" not in known["commit"], (file, kind)
+        lists = [group for group in results.values() if type(group) is list]
+        for one in itertools.chain(*lists):
+            if type(one) is dict and "provenance" in one:
+                known = one["provenance"]
+                assert {"commit", "date"} <= set(known), (file, one["case"])
+                assert "+edits" not in known["commit"], (file, one["case"])
