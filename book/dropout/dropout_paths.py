@@ -189,7 +189,7 @@ def losses(net, theta, kept, scale, x, y):
 
 digits = dict(dataset="digits", hidden=[64, 64], samples=1297)
 digits |= dict(recipe=dict(steps=400, batch=128, step_size=0.1, momentum=0.9))
-net, (a, b), x, y = two(rate=0.5, trial=0, dtype="float64", **digits)
+net, (a, b), x, y = two(rate=rate, trial=0, dtype="float64", **digits)
 kept_a, scale_a = dropped(net, a, x, y, run.generator("A"))
 kept_b, scale_b = dropped(net, b, x, y, run.generator("B"))
 levels_a = losses(net, a, kept_a, scale_a, x, y)

@@ -75,9 +75,7 @@ def digest(files, roots=(ROOT,)):
     roots = tuple(Path(root).resolve() for root in roots)
     whole = hashlib.sha256()
     for name, path in sorted((_label(Path(f), roots), f) for f in files):
-        text = Path(path).read_bytes().replace(b"\r\n", b"\n")
-        content = hashlib.sha256(text).hexdigest()
-        whole.update(f"{name}\0{content}\n".encode())
+        whole.update(f"{name}\0{content(path)}\n".encode())
     return whole.hexdigest()
 
 
@@ -93,6 +91,42 @@ def function_digest(function, roots=(ROOT,)):
     Raises TypeError for what is no function, and ValueError when the function
     reads a global that cannot be hashed: its name and type are in the message.
     """
+    reach = _reached(function, roots)
+    whole = hashlib.sha256(digest(reach.files, reach.roots).encode())
+    for text in sorted(reach.texts):
+        whole.update(f"\0{text}".encode())
+    return whole.hexdigest()
+
+
+def function_modules(function, roots=(ROOT,)):
+    """{module: SHA-256 of its file} for the code that `function` can reach.
+
+    For another process to say whether it has the same. Raises as
+    `function_digest` does.
+    """
+    reach = _reached(function, roots)
+    home = _home(function)
+    found = {}
+    for path in reach.files:
+        label = _label(path, reach.roots)
+        if home and path == Path(home).resolve():
+            name = function.__module__
+        elif label.endswith(".py"):
+            name = label.removesuffix(".py").removesuffix("/__init__")
+            name = name.replace("/", ".")
+        else:
+            continue  # CUDA: read when it is compiled
+        found[name] = content(path)
+    return found
+
+
+def content(path):
+    """SHA-256 (hexadecimal) of a file, whatever its line ends."""
+    text = Path(path).read_bytes().replace(b"\r\n", b"\n")
+    return hashlib.sha256(text).hexdigest()
+
+
+def _reached(function, roots):
     function = inspect.unwrap(function)
     if not isinstance(function, types.FunctionType):
         raise TypeError(
@@ -102,10 +136,7 @@ def function_digest(function, roots=(ROOT,)):
     if not _in_notebook(function):  # its module counts wherever it lies
         reach.files.update(closure(Path(_home(function)), reach.roots))
     reach.add(function.__qualname__, function)
-    whole = hashlib.sha256(digest(reach.files, reach.roots).encode())
-    for text in sorted(reach.texts):
-        whole.update(f"\0{text}".encode())
-    return whole.hexdigest()
+    return reach
 
 
 def _is_path(start):

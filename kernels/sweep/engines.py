@@ -9,9 +9,13 @@ import json
 import multiprocessing
 import os
 import pickle
+import queue
 import sys
+import threading
+import time
 import traceback
 import types
+from concurrent.futures import CancelledError
 from multiprocessing.connection import wait
 
 CONTEXT = multiprocessing.get_context("spawn")
@@ -90,6 +94,7 @@ def processes(cell, points, count):
                     else:
                         connection.close()
                         idle.append(process)
+                _refuse(cell, outcome)
                 yield index, outcome
     finally:
         for process, _ in busy.values():
@@ -101,15 +106,22 @@ def processes(cell, points, count):
 
 def _serve(connection, payload):
     """A worker's life: cells in, outcomes out, until the other end closes."""
+    threading.Thread(target=_outlive, daemon=True).start()
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
             point = connection.recv()
             try:
                 cell = pickle.loads(payload)
             except Exception as error:
-                connection.send(_failed(_text(error), traceback.format_exc()))
+                connection.send({"refused": _text(error)})
             else:
                 connection.send(attempt(cell, point))
+
+
+def _outlive():
+    """End this process with the one that started it, in mid-cell too."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _text(error):
@@ -162,29 +174,75 @@ def _alone():
                 del os.environ[name]
 
 
-def dask(cell, points, client):
-    """On a Dask cluster.
+def _refuse(cell, outcome):
+    """Raise where no worker could do the cell, however often it tried."""
+    if "refused" in outcome:
+        raise ImportError(
+            f"no cell of {cell.__module__}.{cell.__qualname__} can run: "
+            + outcome["refused"]
+        )
+
+
+def dask(cell, points, client, *, wanted, patience):
+    """On a Dask cluster, whose code must be `wanted`.
 
     A worker that dies is Dask's to handle: it gives the cell to another one,
     and after `distributed.scheduler.allowed-failures` deaths declares it
-    failed.  Raises ConnectionError when the scheduler is gone.
+    failed.  Raises ConnectionError when the scheduler is gone, or has had no
+    worker for `patience` seconds, and ImportError when a worker cannot import
+    the cell or has other code of it.
     """
-    from concurrent.futures import CancelledError
+    payload = _portable(cell)
 
-    from distributed import as_completed
+    def there(point):  # travels by value: the worker may lack this module
+        try:
+            from kernels.sweep import engines, workers
+        except ImportError as error:
+            return {"refused": f"a worker cannot import kernels: {error}"}
+        try:
+            return engines.attempt(workers.load(payload, wanted), point)
+        except workers.Refused as error:
+            return {"refused": str(error)}
 
+    done = queue.SimpleQueue()
     futures = {
-        client.submit(attempt, cell, point, pure=False): index
+        client.submit(there, point, pure=False): index
         for index, point in points.items()
     }
+    for future in futures:
+        future.add_done_callback(done.put)
+    left, alone = len(futures), None
     try:
-        for future in as_completed(futures, loop=client.loop):
+        while left:
+            try:
+                future = done.get(timeout=0.5)
+            except queue.Empty:
+                alone = _lonely(client, alone, patience)
+                continue
+            left, alone = left - 1, None
             if future.status == "error":
                 outcome = _failed(_text(future.exception()))
-            else:
+            elif future.status == "finished":
                 outcome = future.result()
+            else:
+                raise ConnectionError(f"a cell was {future.status}")
+            _refuse(cell, outcome)
             yield futures[future], outcome
     except (CancelledError, OSError) as error:
         raise ConnectionError(_text(error)) from error
     finally:
-        client.cancel(list(futures))
+        with contextlib.suppress(Exception):
+            client.cancel(list(futures))
+
+
+def _lonely(client, since, patience):
+    """Since when the client has had no worker, None if it has one."""
+    gone = client.status != "running"
+    if not gone and client.scheduler_info(n_workers=-1)["workers"]:
+        return None
+    now = time.monotonic()
+    since = now if since is None else since
+    if now - since >= patience:
+        what = "no scheduler" if gone else "no worker"
+        raise ConnectionError(f"{what} for {patience:g} seconds")
+    return since

@@ -5,7 +5,7 @@ import functools
 import warnings
 
 from kernels.runs.progress import progress
-from kernels.runs.sources import function_digest
+from kernels.runs.sources import function_digest, function_modules
 from kernels.sweep import engines
 from kernels.sweep.store import Store, key, label
 
@@ -21,7 +21,16 @@ class SweepFailed(RuntimeError):
         self.failures = list(failures)
 
 
-def run(cell, grid, store, workers=None, *, desc=None, key_code=True):
+def run(
+    cell,
+    grid,
+    store,
+    workers=None,
+    *,
+    desc=None,
+    key_code=True,
+    patience=60.0,
+):
     """Runs `cell(**point)` for every point of a grid, and keeps the results.
 
     Arguments:
@@ -39,6 +48,7 @@ def run(cell, grid, store, workers=None, *, desc=None, key_code=True):
     `key_code`  whether results count for the present code only (see
                 `kernels.runs.sources.function_digest`); False keeps them
                 through edits, which is then the caller's to answer for
+    `patience`  seconds that a cluster may be without a worker
 
     Returns the results in the grid's order, as they read back from JSON
     (tuples become lists), whether computed now or before.
@@ -49,11 +59,14 @@ def run(cell, grid, store, workers=None, *, desc=None, key_code=True):
     A cell that fails, or whose process dies, is warned of with its parameters
     and run once more, after the others.
 
-    Raises SweepFailed, at the end, naming the cells that failed twice; and
-    TypeError, ValueError, ImportError (no `distributed`) or ConnectionError
-    (no scheduler, or no longer), the last with all finished cells stored.
+    Raises SweepFailed, at the end, naming the cells that failed twice; at
+    once TypeError, ValueError, ImportError (no `distributed`; a worker that
+    cannot import the cell, or has other code of it than this process: restart
+    it) or ConnectionError (no scheduler, or no longer; no worker within
+    `patience`), the last two with all finished cells stored.
     """
     code = function_digest(cell) if key_code else ""
+    wanted = function_modules(cell) if key_code else {}
     points = [dict(point) for point in grid]
     names = [key(cell, point, code) for point in points]
     kept = Store(store)
@@ -91,7 +104,7 @@ def run(cell, grid, store, workers=None, *, desc=None, key_code=True):
 
     title = label(cell)
     with (
-        _engine(workers) as engine,
+        _engine(workers, wanted, patience) as engine,
         progress(desc=desc or title, unit="cell", total=total) as bar,
     ):
         bar.update(len(results))
@@ -101,9 +114,9 @@ def run(cell, grid, store, workers=None, *, desc=None, key_code=True):
             failed = attempts(2, again) if again else {}
         except ConnectionError as error:
             raise ConnectionError(
-                f"the Dask scheduler is gone ({error}); {len(results)} of "
+                f"the Dask cluster is gone ({error}); {len(results)} of "
                 f"{total} cells are stored in {store}: start again, with a "
-                "scheduler, to complete them"
+                "scheduler and workers, to complete them"
             ) from error
     if failed:
         raise _summary(title, again, failed, total)
@@ -111,7 +124,7 @@ def run(cell, grid, store, workers=None, *, desc=None, key_code=True):
 
 
 @contextlib.contextmanager
-def _engine(workers):
+def _engine(workers, wanted, patience):
     """The engine that `workers` asks for, a function of (cell, points)."""
     if workers is None:
         yield engines.here
@@ -124,7 +137,9 @@ def _engine(workers):
         yield functools.partial(engines.processes, count=workers)
     else:
         with _client(workers) as client:
-            yield functools.partial(engines.dask, client=client)
+            yield functools.partial(
+                engines.dask, client=client, wanted=wanted, patience=patience
+            )
 
 
 @contextlib.contextmanager
@@ -153,16 +168,6 @@ def _client(workers):
         raise TypeError(
             f"workers is a {type(workers).__name__}; expected None, a "
             "positive integer, or a Dask Client or scheduler address"
-        )
-
-
-def _warn(cell, points, failed):
-    for name, outcome in failed.items():
-        warnings.warn(
-            f"{label(cell)} failed at {points[name]} ({outcome['error']}); "
-            "it is run once more",
-            RuntimeWarning,
-            stacklevel=3,
         )
 
 

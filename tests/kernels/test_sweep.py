@@ -480,3 +480,152 @@ def test_a_bad_scheduler_address_is_named(tmp_path, address, message):
     pytest.importorskip("distributed")
     with pytest.raises(ConnectionError, match=message):
         sweep.run(cell, GRID, tmp_path, address)
+
+
+# ---- sweeps that end
+
+
+def written(folder, name, text):
+    (folder / f"{name}.py").write_text(textwrap.dedent(text), "utf-8")
+
+
+@pytest.fixture
+def outside(tmp_path, monkeypatch):
+    """A folder on this process's path, for cells and what they import."""
+    folder = tmp_path / "code"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    yield folder
+    for name in [n for n in sys.modules if n.startswith("outside_")]:
+        del sys.modules[name]
+
+
+def test_a_live_workers_old_code_is_not_filed_as_the_new(tmp_path, outside):
+    """What ran is what is filed; else the worker is to be restarted."""
+    import importlib
+
+    distributed = pytest.importorskip("distributed")
+    written(outside, "outside_cell", "def cell(i):\n    return {'i': i}\n")
+    import outside_cell
+
+    with (
+        _quiet(),
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=None
+        ) as one,
+        distributed.Client(one) as client,
+    ):
+        path = str(outside)
+        client.run(lambda: sys.path.insert(0, path))
+        run = [{"i": 1}], tmp_path / "store", client
+        assert sweep.run(outside_cell.cell, *run) == [{"i": 1}]
+        written(
+            outside, "outside_cell", "def cell(i):\n    return {'i': -i}\n"
+        )
+        importlib.reload(outside_cell)
+        done = contents(tmp_path / "store")
+        began = time.monotonic()
+        with pytest.raises(ImportError, match=r"outside_cell.*restart the w"):
+            sweep.run(outside_cell.cell, *run)
+        assert time.monotonic() - began < 30
+        assert contents(tmp_path / "store") == done
+        client.restart()
+        client.run(lambda: sys.path.insert(0, path))
+        assert sweep.run(outside_cell.cell, *run) == [{"i": -1}]
+
+
+def test_a_cell_that_no_worker_can_import_is_named_at_once(
+    tmp_path, cluster, outside
+):  # the cluster first: its workers know this process's path at their birth
+    written(outside, "outside_lost", "def cell(i):\n    return {'i': i}\n")
+    import outside_lost
+
+    began = time.monotonic()
+    with _quiet(), pytest.raises(ImportError, match=r"outside_lost\.cell can"):
+        sweep.run(
+            outside_lost.cell,
+            [{"i": i} for i in range(50)],
+            tmp_path / "store",
+            cluster.scheduler_address,
+        )
+    assert time.monotonic() - began < 30
+
+
+def test_local_processes_name_it_too(tmp_path, outside, monkeypatch):
+    written(outside, "outside_gone", "def cell(i):\n    return {'i': i}\n")
+    import outside_gone
+
+    monkeypatch.setattr(
+        sys, "path", [p for p in sys.path if p != str(outside)]
+    )
+    began = time.monotonic()
+    with pytest.raises(ImportError, match=r"outside_gone\.cell can run"):
+        sweep.run(
+            outside_gone.cell, [{"i": i} for i in range(50)], tmp_path / "s", 1
+        )
+    assert time.monotonic() - began < 60
+
+
+def test_no_worker_within_the_stated_time_is_an_error(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with (
+        _quiet(),
+        distributed.LocalCluster(n_workers=0, dashboard_address=None) as empty,
+        pytest.raises(ConnectionError, match="no worker for 1 seconds"),
+    ):
+        sweep.run(
+            cell, GRID, tmp_path / "s", empty.scheduler_address, patience=1
+        )
+
+
+LONG = """
+    import sys, time
+    sys.path.insert(0, {root!r})
+
+    def cell(i):
+        import os
+        from pathlib import Path
+        Path(sys.argv[1], str(os.getpid())).touch()
+        time.sleep(300)
+
+    from kernels import sweep
+    sweep.run(cell, [{{"i": i}} for i in range(4)], sys.argv[2], 2)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(
+    "end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
+)
+def test_workers_end_with_their_parent_in_mid_cell(tmp_path, end):
+    pytest.importorskip("cloudpickle")
+    script, seen = tmp_path / "script.py", tmp_path / "pids"
+    seen.mkdir()
+    script.write_text(textwrap.dedent(LONG).format(root=str(ROOT)), "utf-8")
+    process = subprocess.Popen(
+        [sys.executable, script, seen, tmp_path / "store"],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(list(seen.iterdir())) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, end)
+    process.wait(timeout=20)
+    deadline = time.monotonic() + 20
+    for file in seen.iterdir():
+        while alive(int(file.name)):
+            assert time.monotonic() < deadline, "a worker outlived its parent"
+            time.sleep(0.1)
+
+
+def alive(pid):
+    """Whether a process runs; one that has ended and waits does not."""
+    try:
+        os.kill(pid, 0)
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8")
+        return text.rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
