@@ -610,8 +610,8 @@ draw_prices()
 #   of such a network gets without new weights. The learned curves and the
 #   subnetworks' path are the lowest; the Bézier curve only on its 101 points,
 #   while the subnetworks' maximum is proved. The bounds for lines and chain
-#   are loose here: through seven layers the intervals' bounds multiply, and a
-#   few dozen intervals do not close the gap.
+#   are loose here: through seven layers the intervals' bounds multiply, and
+#   so few intervals do not close the gap.
 # - **Wide, trained with dropout.** Now every way but the plain line is low.
 #   Matching {eq}`eq-fu-match` by weights costs next to nothing and takes most
 #   of the barrier away, by activations a little more, and with three layers the bounds close: line, matched line and chain are low
