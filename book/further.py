@@ -245,7 +245,7 @@ scale = run.scale(
 # The ends are trained without error on the training set, or nearly so, with
 # rate 1/2 of dropout for the wide network.
 
-# %%
+# %% tags=["hide-input"]
 import functools
 import math
 
@@ -414,7 +414,7 @@ def reoptimised(net, a, b, generator, *, subnets, **_):
 # alone: bounding takes most of the time), and the length, the sum of Euclidean
 # lengths over all weights and biases, relative to the straight line's.
 
-# %%
+# %% tags=["hide-input"]
 from kernels import certificates, interpolation
 from kernels.paths import repair
 
@@ -443,7 +443,7 @@ def measure(net, way, budget):
     return seen, highest, highest if proof.exact else proof.upper
 
 
-# %%
+# %% tags=["hide-input"]
 def pair(*, name, hidden, number, budget, **how):
     """All ways between one pair of ends."""
     ends = [end(name, hidden, 2 * number + k, **how) for k in (0, 1)]
@@ -479,7 +479,7 @@ def pair(*, name, hidden, number, budget, **how):
     return found
 
 
-# %%
+# %% tags=["hide-input"]
 from kernels import sweep
 
 fixed = dict(scale)
@@ -680,7 +680,7 @@ def heavy_ball(theta, beta, *, generator, steps=200, step_size=0.5):
 # {ref}`meanfield-connectivity`.
 
 
-# %%
+# %% tags=["hide-input"]
 def momentum(*, width, beta, trials):
     """Dropout stability and connectivity of networks of one width."""
     x, y = digits().test.x, digits().test.y
@@ -709,7 +709,7 @@ def momentum(*, width, beta, trials):
     }
 
 
-# %%
+# %% tags=["hide-input"]
 balls = sweep.run(
     momentum,
     [

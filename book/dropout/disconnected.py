@@ -358,7 +358,7 @@ def fading(x, y, unit, **options):
     return paths.Path([teacher, (copied, teacher[1]), moved, *knots])
 
 
-# %%
+# %% tags=["hide-input"]
 
 
 def cross(*, h, starts, tangents, candidates, steps):
@@ -480,7 +480,7 @@ for c in cells:
 # barrier. We lengthen the blocks of rows at $h = 3$, one at a time and
 # together, to $3c + 1$ rows each ($3c$ between $l$ and $m$), and search.
 
-# %%
+# %% tags=["hide-input"]
 
 
 def resized(*, longer, periods, starts):

@@ -126,7 +126,7 @@ scale = run.scale(
 # networks with dropout rate 0.5 on digits, from independent starts; later
 # sections repeat everything without dropout, and over several pairs.
 
-# %%
+# %% tags=["hide-input"]
 import functools
 
 import torch
@@ -498,7 +498,7 @@ print(f"test error, supremum:           {100 * unseen.error_upper:.2f} %")
 # The bound is as good as the dropout networks are. Now five pairs, trained
 # with dropout and without.
 
-# %%
+# %% tags=["hide-input"]
 from kernels import sweep
 
 
@@ -658,7 +658,7 @@ print(f"{kinds}  supremum {sup.attained:.4f} (exact: {sup.exact})")
 # other takes the input weight from 1 to $-1$, hence through 0, where the
 # output is 0 and the loss is 1.
 
-# %%
+# %% tags=["hide-input"]
 tiny = networks.mlp([1, 1, 1], bias=False)
 w = torch.ones(1, 1, dtype=torch.float64)
 right, left = ((w, None), (w, None)), ((-w, None), (w, None))
@@ -707,7 +707,7 @@ print(f"h = 3, two units zero: {len(bent)} segments, {mended:.0e} higher")
 # $\theta_2$, only its function (states 2 and 3); the proof's text clears the
 # dropped rows first, takes 7, and does. Either path proves the theorem.
 
-# %%
+# %% tags=["hide-input"]
 a1, b1 = (
     dropout.dropout_network(net, theta, kept, scale=factor)
     for theta, kept, factor in ((a, kept_a, scale_a), (b, kept_b, scale_b))
@@ -762,7 +762,7 @@ for style in ("paper", "figure"):
 # trained with dropout, and then the whole one is poor too. (In the verdict,
 # the $10^{-9}$ above the bounds is the certificate's allowance for rounding.)
 
-# %%
+# %% tags=["hide-input"]
 run.measure("k19-figure1-segments", len(down))
 run.measure("k19-lemma1-knots", missed)
 run.measure("k19-lemma2-segments", len(across))

@@ -120,7 +120,7 @@ scale = run.scale(
 # A unit is a filter. Here it reads digits of $8 \times 8$ and has 12 filters a
 # layer; the narrow one has 3. No dropout in training, as in the paper.
 
-# %%
+# %% tags=["hide-input"]
 import functools
 
 import torch
@@ -379,7 +379,7 @@ for name, knot in (
 # filters, trained alike.
 
 
-# %%
+# %% tags=["hide-input"]
 from kernels import dropout
 
 
@@ -433,7 +433,7 @@ def alone(*, channels, trial, samples, **how):
     return {"channels": channels, "seen": training.evaluate(net, theta, x, y)}
 
 
-# %%
+# %% tags=["hide-input"]
 from kernels import sweep
 
 how = {key: scale[key] for key in ("dataset", "recipe", "dtype")}
@@ -502,7 +502,7 @@ def draw_figure2(f):
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Six panels: loss falls and accuracy rises as more filters are kept; both change without jumps along the line to a dropout network at p = 0.2, not always in one direction; narrow networks of a few filters reach low loss."}, "figure": {"name": "fig-nb-two", "caption": "K19's Figure 2 on digits, networks of 12 filters, 5 trials. Left: the best of 20 dropout networks. Centre: the segments to one dropout network each, p = 0.2. Right: networks of a few filters. A point or a line a trial; strokes are means."}}
 draw_figure2(figure2)
 
-# %%
+# %% tags=["hide-input"]
 for keep, seen in zip(
     scale["keeps"], np.array(figure2["left"]).swapaxes(0, 1)
 ):
@@ -542,7 +542,7 @@ print(f"largest excess over the worse end, {text}")
 # in the right panel: one is enough, and it may serve all pairs.
 
 
-# %%
+# %% tags=["hide-input"]
 from kernels import noise
 
 

@@ -180,7 +180,7 @@ scale = run.scale(
 # paper's MNIST architecture in small, without dropout. For convolutions a
 # unit is a channel.
 
-# %%
+# %% tags=["hide-input"]
 import functools
 
 import torch
@@ -534,7 +534,7 @@ for depth in (4, 6, 8, 10):
 # $p = 3/4$ and $p = 1/2$, kinds and certified supremum:
 
 
-# %%
+# %% tags=["hide-input"]
 def highest_knot(net, path, x, y):
     """The larger loss of the two dropout networks of a path."""
     ends = (path.knots[1], path.knots[len(path) - 1])
@@ -664,7 +664,7 @@ for i in range(2, mlp.depth + 1):
 # without.
 
 
-# %%
+# %% tags=["hide-input"]
 def pair(*, dataset, width, rate, trial, samples, recipe, draws, dtype):
     """One pair of networks: what is bounded, and what is so."""
     train = images(dataset, dtype).train
@@ -713,7 +713,7 @@ def pair(*, dataset, width, rate, trial, samples, recipe, draws, dtype):
     }
 
 
-# %%
+# %% tags=["hide-input"]
 from kernels import sweep
 
 fixed = dict(scale)
@@ -811,7 +811,7 @@ print(f"{whole} of {len(cells)} paths proved within 5 %")
 # to a machine with a GPU. The paper-scale run trains bias-free networks of
 # three hidden layers on MNIST with Appendix D.1's recipe.
 
-# %%
+# %% tags=["hide-input"]
 run.measure("k19-theorem2-segments", len(walks[0.75, "paper"][0]))
 run.measure("k19-lemma5-logarithm", ratios(200)[0] / ratios(2)[0])
 run.measure("k19-lemma5-logarithm-repaired", ratios(200)[1] / ratios(2)[1])

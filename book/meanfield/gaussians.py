@@ -228,7 +228,7 @@ def trial(
     }
 
 
-# %%
+# %% tags=["hide-input"]
 from kernels import sweep
 
 fixed = dict(scale)
@@ -537,7 +537,7 @@ draw_dims(dims, dim_change, dim_loss)
 # width:
 
 
-# %%
+# %% tags=["hide-input"]
 def largest(width, *, step_size, batch, time, dtype, d=32, **_):
     """The largest parameter at time 0 and at T, ReLU, uniform laws."""
     fresh = dict(dimension=d, constant=True, dtype=getattr(torch, dtype))
@@ -579,7 +579,7 @@ run.measure("s20-gaussians-bounded", ends[widths[-1]][1] / ends[widths[0]][1])
 # for tanh too, and the prediction follows it
 # ({numref}`fig-mg-width-paper`).
 
-# %%
+# %% tags=["hide-input"]
 for f in activations:
     fit = fits.loglog(*table(cells, f, "change"))
     run.measure(f"s20-gaussians-{f}", fit.slope)

@@ -526,7 +526,7 @@ draw_time(cells, ["tanh", "ReLU"])
 # smooth, has no such trouble: also in S20's Section 3.3, as we read it,
 # boundedness may go and smoothness stays.
 
-# %%
+# %% tags=["hide-input"]
 kink = {}
 for batch in (20, 80, 320):
     how = dict(step_size=scale["step_size"], batch=batch, time=0.8)
@@ -598,7 +598,7 @@ _ = axes[1].legend(loc="lower left", ncols=3, columnspacing=0.8)
 # the number of dimensions should count only together with $\alpha$
 # ({numref}`fig-sg-step`).
 
-# %%
+# %% tags=["hide-input"]
 sizes = [0.002 / 2**j for j in range(single.pop("halvings") + 1)]
 exact = dict(zip(("step_size", "batch"), single.pop("exact")))
 dims = (8, 32, 128)
@@ -684,7 +684,7 @@ _ = axes[0].legend()
 # move away from the initialization", and far: {numref}`fig-sg-moves`.
 
 
-# %%
+# %% tags=["hide-input"]
 def without(*, width, trial, step_size, batch, time, limit, dtype):
     """Distance moved (root mean square) when the N is left out."""
     start = endless("ReLU", limit, trial, getattr(torch, dtype))
@@ -750,7 +750,7 @@ _ = ax.legend()
 # farthest tanh particle: at $T/20$ fifteen times closer in the widest network
 # than in the narrowest, at $T$ as far.
 
-# %%
+# %% tags=["hide-input"]
 for claim, v in {
     "s20-sgd-loss": loss_gap(cells, "tanh"),
     "s20-sgd-output": table(cells, "tanh", "output")[2],

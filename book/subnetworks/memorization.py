@@ -203,7 +203,7 @@ _ = ax.figure.colorbar(image, ax=ax, ticks=[-1, 0, 1], label="value")
 # until they know them by heart. 360 is exactly what {eq}`eq-sm-a1` allows at
 # width 245.
 
-# %%
+# %% tags=["hide-input"]
 from kernels import data, training
 from kernels.networks import Layer, Network
 
@@ -300,7 +300,7 @@ for group in (None, 72):
 # programming finds hyperplanes through 0 that separate the classes, so that
 # $\varepsilon = 0$.)
 
-# %%
+# %% tags=["hide-input"]
 from kernels import paths
 from kernels.memorization import separation
 
@@ -401,7 +401,7 @@ for name, width in (
 # one batched product.
 
 
-# %%
+# %% tags=["hide-input"]
 def learns(n, samples, trials, steps, g):
     """For each trial, whether half of n units learn the labels."""
     d, m = -(-n // 2), n // 2
@@ -429,7 +429,7 @@ def learns(n, samples, trials, steps, g):
     return done
 
 
-# %%
+# %% tags=["hide-input"]
 from kernels import device, sweep
 
 
@@ -542,7 +542,7 @@ _ = ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 # (all 1297 are not). Two networks 64-48-48-10; random subsets of 38 units,
 # the first that is separable, by linear programming:
 
-# %%
+# %% tags=["hide-input"]
 from kernels import networks
 
 small = networks.mlp([64, 48, 48, 10])  # with an output bias, see below
@@ -668,7 +668,7 @@ print(f"with a bias below 1e-6: {bool(with_bias < 1e-6)}")
 # layer compares units of which one is above 1 and the others below, which
 # needs none. For the features of our two networks the question is idle:
 
-# %%
+# %% tags=["hide-input"]
 for name, theta in zip("AB", ends):
     units = corollary[f"kept_{name.lower()}"][1]
     f = small.features(theta, xs, 2)[:, units]

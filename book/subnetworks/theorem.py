@@ -123,7 +123,7 @@ scale = run.scale(
 # $\mathcal I_l$ of exactly half of the units, train a $\xi_l$ on each by SGD,
 # all draws at once, and keep the one with the smallest training loss.
 
-# %%
+# %% tags=["hide-input"]
 import functools
 
 import torch
@@ -241,7 +241,7 @@ print("proved of the straight line:", paths.straight(lame, way.knots[3]).kinds)
 # path we build and then cut short.
 
 
-# %%
+# %% tags=["hide-input"]
 def random_case(net, g, counts):
     """Random ends, kept sets of given sizes, and subnetworks."""
     ends = {}
@@ -445,7 +445,7 @@ _ = axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1))
 # gradient descent (the identity holds for whatever a fixed routine returns in
 # place of the infimum).
 
-# %%
+# %% tags=["hide-input"]
 from itertools import chain, combinations, product
 
 tiny = model([4, 4], outputs=3)
@@ -504,7 +504,7 @@ print(f"{3 * len(families)} terms, {q.cache_info().currsize} different ones")
 # have; $\theta_{1,d}$ serves, read from the inputs.
 
 
-# %%
+# %% tags=["hide-input"]
 def as_subnetworks(net, theta, levels):
     """I_l and xi_l that compute theta_{l,d}; levels: (kept, scale) each."""
     kept, xi = [], [None]
@@ -551,7 +551,7 @@ for hidden in ([5, 7, 3], [9, 4], [3, 5, 2, 3]):
         off = max(off, float(gap.abs().max()))
 print(f"largest deviation below 1e-12: {off < 1e-12}")
 
-# %%
+# %% tags=["hide-input"]
 special, per_level, drops = {}, {}, {}
 for name, theta in (("a", a), ("b", b)):
     found = [
@@ -586,7 +586,7 @@ print(f"the corollary's bound              {bound:.4f}")
 # For each pair: the worse end, the straight line (81 points), K19's Theorem 1
 # and N21's Theorem 4.1, both certified.
 
-# %%
+# %% tags=["hide-input"]
 from kernels import sweep
 
 
