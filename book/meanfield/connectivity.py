@@ -793,8 +793,8 @@ def walked(firsts):
         words,
         panels,
         choices={
-            f"N = {c['width']}": f"N = {c['width']}, certified: the test loss is "
-            f"at most {loss}; the test error at most {error}."
+            f"N = {c['width']}": f"N = {c['width']}, certified: the test loss "
+            f"is at most {loss}; the test error at most {error}."
             for c, loss, error in zip(firsts, *gaps.values())
         },
         choose="Width",

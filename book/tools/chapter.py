@@ -156,17 +156,13 @@ class Run:
         }
 
     def measure(self, claim, values):
-        """Note measurements of a claim, in the claim's unit.
-
-        `claim` is its id, or ID-repaired for the statement that repairs it.
-        """
+        """Note measurements of a claim, by its id, or of ID-repaired."""
         self.measures[self._known(claim)] = claims.measure(values)
 
     def remeasure(self, claim, values):
         """Note measurements that are taken from the recorded results.
 
-        For a claim that was written, or whose measure was changed, after the
-        recorded run; in a paper run the record is the run's own.
+        For a claim that was written, or changed, after the recorded run.
         """
         if self._record is not None:
             measured = claims.measure(values)
