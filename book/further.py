@@ -593,7 +593,7 @@ for name in nets:
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Training loss along eight paths, deep network on the left and wide network on the right. Left: the straight line, the line matched by weights and the dropout path rise to a loss near that of guessing; matched by activations, and more so when repaired, the line is far lower; the learned curves and the subnetworks' path are lowest. Right: only the straight line rises; all others stay low."}, "figure": {"name": "fig-fu-ways", "caption": "Digits, the first pair of each architecture: training loss along every path. On the deep, narrow networks the learned curves and the subnetworks' path stay low, and what a matched line is worth depends on what is matched; on the wide ones, trained with dropout, everything but the plain straight line is low."}}
 draw_ways()
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Highest loss on the path against the cost of finding it, for the deep and the wide networks: the lines are free or nearly so, dropout costs a fraction of a training, subnetworks and curves about one."}, "figure": {"name": "fig-fu-prices", "caption": "Highest training loss on each path against what it cost to find, in trainings of one end. On the wide networks the cheap ways are as good as the dear ones; on the deep ones no cheap one works."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Highest loss on the path against the cost of finding it, for the deep and the wide networks: the lines are free or nearly so, dropout and subnetworks cost a fraction of a training, curves more than half, repairing a line about one."}, "figure": {"name": "fig-fu-prices", "caption": "Highest training loss on each path against what it cost to find, in trainings of one end. On the wide networks the cheap ways are as good as the dear ones; on the deep ones none that is cheap is as low."}}
 draw_prices()
 
 # %% [markdown]
@@ -620,7 +620,7 @@ draw_prices()
 #   the constructed paths many times: each segment rewrites half a network.
 #   They are built for a proof, not for a short walk.
 # - **Price.** Dropout asks for forward passes alone. Subnetworks and curves
-#   cost about as much as training one end again; a curve is found for one
+#   cost about half as much as training one end again; a curve is found for one
 #   pair, while subnetworks belong to one end and serve with any other.
 #
 # ## Heavy balls
