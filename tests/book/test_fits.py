@@ -27,6 +27,13 @@ def test_one_trial_has_no_error():
     assert fits.loglog([1, 2], [[1.0], [2.0]]).error is None
 
 
+def test_rows_of_different_length_are_fitted_through_their_means():
+    x = [10, 100, 1000]
+    fit = fits.loglog(x, [[1.0, 3.0], [0.2], [0.01, 0.02, 0.03]])
+    assert fit.slope == pytest.approx(-1)
+    assert fit.error is None
+
+
 @pytest.mark.parametrize("y", [[[1.0], [0.0]], [[1.0]], [[1.0], [-2.0]]])
 def test_what_has_no_logarithm_is_refused(y):
     with pytest.raises(ValueError):

@@ -39,6 +39,49 @@ sizes_strategy = st.lists(st.integers(1, 6), min_size=3, max_size=5)
 
 
 @pytest.mark.parametrize("distribution", ["normal", "uniform", "bimodal"])
+@pytest.mark.parametrize("sizes", [(7, 5, 2), (1, 1, 1, 1), (3, 9, 4, 9, 2)])
+def test_a_mean_moves_the_law_and_nothing_else(sizes, distribution):
+    means = [(-3.0) ** k for k in range(len(sizes) - 1)]
+    arguments = dict(trials=2, distribution=distribution, dtype=torch.float64)
+    plain, moved = (
+        meanfield.init(sizes, mean=m, generator=generator(), **arguments)
+        for m in (0.0, means)
+    )
+    shrink = [sizes[0] ** -0.5] + [1.0] * (len(sizes) - 2)
+    for v, w, m, r in zip(plain, moved, means, shrink, strict=True):
+        assert torch.allclose(w - v, torch.full_like(v, m * r), rtol=1e-12)
+
+
+def test_the_limit_of_four_layers_moves_if_the_middle_has_a_mean():
+    """The pause before the first halving of a loss, at two widths."""
+
+    def pause(mean, width):
+        g = generator(1)
+        theta = meanfield.init(
+            (4, width, width, width, 1),
+            trials=1,
+            std=(1.0, 2.0, 2.0, 2.0),
+            mean=mean,
+            generator=g,
+            dtype=torch.float64,
+        )
+        x = torch.randn(60, 4, generator=g, dtype=torch.float64)
+        y = x[:, :1].abs()
+        losses = [
+            meanfield.sgd_step(theta, x, y, step_size=0.05, loss="square")
+            for _ in range(300)
+        ]
+        start = losses[0].item()
+        return next(
+            (k for k, v in enumerate(losses) if v.item() < start / 2), 300
+        )
+
+    still = pause(0.0, 256) - pause(0.0, 16)
+    moves = pause((0, 0.5, 0.5, 0), 256) - pause((0, 0.5, 0.5, 0), 16)
+    assert still > 2 * max(moves, 1)
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform", "bimodal"])
 def test_init_has_the_law_it_says(distribution):
     d, n, c, std = 40, 300, 5, (2.0, 0.5, 3.0)
     theta = meanfield.init(
@@ -98,6 +141,8 @@ def test_hidden_weights_are_stored_transposed():
         (dict(sizes=(4, 0, 3)), "sizes"),
         (dict(trials=0), "trials"),
         (dict(std=-1.0), "std"),
+        (dict(mean=float("nan")), "mean"),
+        (dict(mean=(1.0, 1.0, 1.0)), "mean has 3 entries for 2 layers"),
         (dict(std=(1.0, 1.0, 1.0)), "std has 3 entries for 2 layers"),
         (dict(distribution="cauchy"), "normal, uniform, bimodal.*cauchy"),
     ],
