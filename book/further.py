@@ -614,8 +614,9 @@ draw_prices()
 #   so few intervals do not close the gap.
 # - **Wide, trained with dropout.** Now every way but the plain line is low.
 #   Matching {eq}`eq-fu-match` by weights costs next to nothing and takes most
-#   of the barrier away, by activations a little more, and with three layers the bounds close: line, matched line and chain are low
-#   on the continuum, not only where we looked.
+#   of the barrier away, by activations a little more. With three layers the
+#   bounds come close to what was found: the first pair's matched lines and
+#   chain are low on the continuum, not only where we looked.
 # - **Length.** The learned curves are hardly longer than the straight line,
 #   the constructed paths many times: each segment rewrites half a network.
 #   They are built for a proof, not for a short walk.
