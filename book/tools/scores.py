@@ -90,19 +90,26 @@ def readme(root=ROOT):
 
 
 def summary(root=ROOT):
-    """The totals, by paper and verdict."""
-    names = [*HEAD[:2], *map(verdicts.sign, claims.VERDICTS)]
-    head = "".join(f'<th scope="col">{h}</th>' for h in names)
+    """The totals, a row a verdict: narrow enough for a phone."""
+    papers = [n for _, n in totals(root)]
+    names = [*(short.upper() for short in PAPERS), "all"]
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    rows = [
+        [verdicts.sign(v), *(n.get(v, 0) for n in papers)]
+        for v in claims.VERDICTS
+    ]
+    rows.append(["claims", *(sum(n.values()) for n in papers)])
     body = "".join(
         f'<tr><th scope="row">{name}</th>'
         + "".join(f"<td>{n}</td>" for n in each)
         + "</tr>"
-        for name, *each in _rows(root)
+        for name, *each in rows
     )
+    who = ", ".join(f"{name} ({k.upper()})" for k, name in PAPERS.items())
     page = (
-        '<table class="totals"><caption>Claims, by paper and verdict'
-        f"</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-        "</table>"
+        f'<table class="totals"><caption>Claims by verdict: {who}</caption>'
+        f'<thead><tr><th scope="col">verdict</th>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
     )
     return verdicts.Shown(page, readme(root))
 

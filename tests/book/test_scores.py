@@ -114,6 +114,19 @@ def test_the_tables_say_all(root):
     )
 
 
+def test_the_totals_add_up(root):
+    page = scores.summary(root)._repr_html_()
+    rows = [
+        [int(n) for n in re.findall(r"<td>(\d+)</td>", row)]
+        for row in re.findall(r"<tr>(.*?)</tr>", page)
+    ]
+    *each, total = rows[1:]
+    assert len(each) == len(claims.VERDICTS)
+    assert [sum(column) for column in zip(*each)] == total
+    assert all(sum(row[:-1]) == row[-1] for row in rows[1:])
+    assert total[-1] == len(claims.load(root))
+
+
 def test_every_verdict_and_paper_has_its_box_and_its_meaning():
     boxes = scores.filters()._repr_html_()
     known = scores.meanings()._repr_html_()
