@@ -90,7 +90,7 @@ def stage(rates, epochs, step_size, halve, batch=128):
 
 digits = stage(1, 12, 0.02, 12, batch=64)
 short = stage(0, 6, 0.05, 1.5)  # what a CPU had time for
-warm = stage(0, 20, 0.05, 5)
+warm = stage(0, 20, 0.02, 7)
 rising = [stage(k / 10, 1, 0.02, 50) for k in range(1, 10)]
 slowly = [warm, *rising, stage(1, 41, 0.02, 8)]
 scale = run.scale(
@@ -162,10 +162,10 @@ scale = run.scale(
 # `vgg` is the network, `trained` the recipe: momentum 0.9, weight decay
 # $5 \cdot 10^{-4}$, the step size halved every so often. There is no batch
 # norm in the paper's networks, and with dropout in every layer the signal
-# would grow by $1/(1 - p_i)$ in mean square a layer: where dropout is on from
-# the first step, we start from He's initialisation times $\sqrt{1 - \max_i
-# p_i}$. Four networks: $\theta^A$ and $\theta^B$; a narrow $\theta^*$ for the
-# bridge, without dropout; and one of full width without dropout, "plain".
+# would grow by $1/(1 - p_i)$ in mean square a layer: a network that will have
+# dropout starts from He's initialisation times $\sqrt{1 - \max_i p_i}$. Four
+# networks: $\theta^A$ and $\theta^B$; a narrow $\theta^*$ for the bridge,
+# without dropout; and one of full width without dropout, "plain".
 
 # %%
 import functools
@@ -200,9 +200,11 @@ def vgg(shape, width):
 
 def trained(kind, who, s):
     """Network `who` ("A", "B", "star", "plain") of a kind, trained."""
-    stages = s["stages"].get(who)
-    if stages is None:  # "plain": what A was before it had dropout
-        who, stages = "A", s["stages"]["A"][:1]
+    like = who if who in s["stages"] else "A"
+    stages = s["stages"][like]
+    most = max(one["rates"] for one in stages) * max(s["rates"])
+    if like != who:  # "plain": what A was before it had dropout
+        who, stages = "A", stages[:1]
     d = images(s["dataset"], s["dtype"])
     net = vgg(d.image_shape, s["narrow" if who == "star" else "width"])
     g = device.generator(0, "vgg11", kind, who)
@@ -210,7 +212,7 @@ def trained(kind, who, s):
         generator=g,
         dtype=d.train.x.dtype,
         device=DEVICE,
-        scale=(1 - stages[0]["rates"] * max(s["rates"])) ** 0.5,
+        scale=(1 - most) ** 0.5,
     )
     for k, one in enumerate(stages):
         theta = training.train(
