@@ -55,3 +55,33 @@ def test_the_example_reaches_a_certified_path(shown):
 def test_the_example_takes_five_lines(shown):
     lines = [line for line in shown["code"].splitlines() if line]
     assert len([one for one in lines if not one.startswith("from ")]) == 5
+
+
+def entries(text):
+    """{key: entry} of the BibTeX entries in a text, by lines."""
+    found = re.findall(r"^@\w+\{(\w+),\n(.*?)^\}", text, re.DOTALL | re.M)
+    return dict(found)
+
+
+@pytest.mark.parametrize("page", ["README.md", "book/index.py"])
+def test_how_to_cite(page):
+    text = (README.parent / page).read_text(encoding="utf-8")
+    text = re.sub("^# ?", "", text, flags=re.M) if "index" in page else text
+    cited = entries(text)
+    known = entries((README.parent / "book/references.bib").read_text("utf-8"))
+    papers = {"kuditipudi2019", "shevchenko2020", "nguyen2021"}
+    assert cited.keys() == papers | {"connectedlandscape"}
+    assert {key: cited[key] for key in papers} == {
+        key: known[key] for key in papers
+    }
+
+
+@pytest.mark.parametrize("page", ["README.md", ".github/CONTRIBUTING.md"])
+def test_links_to_files_lead_somewhere(page):
+    file = README.parent / page
+    for link in re.findall(r"\]\(([^)#:]+)\)", file.read_text("utf-8")):
+        assert (file.parent / link).exists(), link
+
+
+def test_the_licence_is_open():
+    assert "has not chosen a licence yet" in README.read_text("utf-8")
