@@ -401,7 +401,12 @@ for column, each in zip(axes.T, (path, ours)):
     column[1].set(xlabel="segment", xlim=(0, n))
 axes[0, 0].set_ylabel("training loss")
 axes[1, 0].set_ylabel("training error (%)")
-_ = axes[1, 0].legend(loc="upper left", fontsize=8)
+_ = axes[1, 0].figure.legend(
+    *axes[1, 0].get_legend_handles_labels(),
+    loc="outside upper center",
+    ncols=3,
+    fontsize=8,
+)
 
 # %% [markdown]
 # {numref}`fig-dp-explore` is for walking along the 22 segments yourself. Below

@@ -267,7 +267,12 @@ for ax, (path, sure) in zip(axes, walks.values()):
     ax.set(yscale="log", xlim=(0, n), xlabel="segment")
     ax.set_title(f"{n} segments")
 axes[0].set_ylabel("training loss")
-_ = axes[1].legend(loc="lower right", fontsize=8)
+_ = axes[1].figure.legend(
+    *axes[1].get_legend_handles_labels(),
+    loc="outside upper center",
+    ncols=3,
+    fontsize=8,
+)
 
 # %% [markdown]
 # Between the two dropout networks only three functions occur, those of

@@ -408,7 +408,12 @@ for ax, i in zip(axes, (2, 4)):
     ax.set(xscale="log", yscale="log", title=f"layer {i}", xlabel="p")
     figures.log_ticks(ax, [0.02, 0.05, 0.1, 0.2, 0.5])
 axes[0].set_ylabel("movement of the linearised output")
-_ = axes[1].legend(loc="lower right", fontsize=8)
+_ = axes[1].figure.legend(
+    *axes[1].get_legend_handles_labels(),
+    loc="outside upper center",
+    ncols=4,
+    fontsize=8,
+)
 
 # %% [markdown]
 # **A logarithm.** Bernstein's bound is, up to a factor,
@@ -593,7 +598,12 @@ for ax, style in zip(axes, ("paper", "short")):
     ax.set(yscale="log", xlim=(0, n), xlabel="segment")
     ax.set_title(f"{n} segments")
 axes[0].set_ylabel("training loss")
-_ = axes[1].legend(loc="upper left", fontsize=8)
+_ = axes[1].figure.legend(
+    *axes[1].get_legend_handles_labels(),
+    loc="outside upper center",
+    ncols=3,
+    fontsize=8,
+)
 
 # %% [markdown]
 # ## Where the proofs need a word more
