@@ -369,7 +369,11 @@ def draw_layers(cells, prunes):
         row[1].set(ylabel="test error (%)")
     for ax in axes[-1]:
         ax.set_xlabel("layer l")
-    axes[0, 1].legend()
+    axes[0, 1].figure.legend(
+        *axes[0, 1].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=3,
+    )
 
 
 def of(cells, dataset):
