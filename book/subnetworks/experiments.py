@@ -99,7 +99,7 @@ scale = run.scale(
         ),
         "cifar10": dict(
             hidden=[500] * 5,
-            models={"1/2": 1, "1/3": 1, "1/4": 1},
+            models={"1/2": 2, "1/3": 1, "1/4": 1},
             draws={"1/2": (2, 50), "1/3": (2, 50), "1/4": (2, 50)},
             sgd_o=dict(step_size=2e-3, momentum=0.95, batch=100, halve=15),
             sgd_a=dict(step_size=4e-3, momentum=0.95, batch=100, halve=15),
@@ -693,11 +693,10 @@ FACTORS = ("1/4", "1/2")
 
 
 def finished(cells, dataset, prune="1/2"):
-    """A network's cells, if there is one of every layer of each model."""
+    """A network's cells, of those models of which every layer is there."""
     mine = [c for c in of(cells, dataset) if c["prune"] == prune]
-    models = {c["model"] for c in mine}
-    depth = DEPTH[dataset]
-    return mine if mine and len(mine) == depth * len(models) else []
+    models = [c["model"] for c in mine]
+    return [c for c in mine if models.count(c["model"]) == DEPTH[dataset]]
 
 
 def judge_half(measure, c, prefix):
