@@ -86,7 +86,8 @@ run = chapter.start("meanfield/dropout_stability", profile, cases=cases)
 # ## The experiment
 #
 # The paper trains with cross-entropy, ReLU and minibatches of 100, outside
-# the theorem's assumptions; so do we. The laptop run uses the 8 × 8 digits of
+# the theorem's assumptions; so do we. Its numbers for the time $T$ are step
+# size times *epochs*, and so are ours. The laptop run uses the 8 × 8 digits of
 # scikit-learn, the paper's scale is MNIST.
 
 # %%

@@ -524,7 +524,7 @@ def draw_added(cells):
     seen = set()
     for j, (name, mine) in enumerate(cells.items()):
         widths, rows = gather(mine, at("added"))
-        if len(widths) > 1:
+        if len(widths) > 2:
             series(ax, widths, rows, j=j, label=name)
             seen |= set(widths.tolist())
     finish(ax, sorted(seen))

@@ -67,7 +67,7 @@ def read_features(root, *, device="cpu", precision=None, batch=50):
     raw = read_cifar10(root)
     kept = known(root, raw)
     if kept is None or precision not in (None, kept[1]):
-        path = vgg16.find(root) or Path(root) / roots.VGG16_FILE
+        path = roots.vgg16_weights(root) or Path(root) / roots.VGG16_FILE
         copy, layers = vgg16.read_weights(path)
         kept = copy, precision or "bfloat16"
         stem = _stem(root, digests(raw, *kept))

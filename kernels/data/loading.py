@@ -14,8 +14,8 @@ from kernels.data.features import digests, known, read_features
 from kernels.data.files import read_cifar10, read_mnist
 from kernels.data.gaussians import gaussians
 from kernels.data.normalize import check_mode, finish
-from kernels.data.roots import locate
-from kernels.data.vgg16 import find, read_weights
+from kernels.data.roots import locate, vgg16_weights
+from kernels.data.vgg16 import read_weights
 
 NAMES = ("gaussians", "digits", "mnist", "cifar10", "vgg16_features")
 DIGITS_TRAIN = 1297
@@ -114,7 +114,7 @@ def _status(name, root):
             if name == "vgg16_features":
                 kept = known(folder, raw)
                 if kept is None:
-                    kept = read_weights(find(folder))[0], "bfloat16"
+                    kept = read_weights(vgg16_weights(folder))[0], "bfloat16"
                 mark = fingerprint(digests(raw, *kept))
         found.update(present=True, fingerprint=mark)
     except (DamagedFile, MissingData) as error:

@@ -59,10 +59,22 @@ def missing(name, root):
         ]
         return [files.MNIST_FOLDER / f"{f}.gz" for f in absent]
     wanted = [files.CIFAR_FOLDER / f for f in files.CIFAR_FILES]
-    if name == "vgg16_features":
-        here = _has_features(root) or (root / "vgg16").is_dir()
-        wanted += [] if here else [Path(VGG16_FILE)]
+    if name == "vgg16_features" and not _has_features(root):
+        wanted += [] if vgg16_weights(root) else [Path(VGG16_FILE)]
     return [path for path in wanted if not (root / path).is_file()]
+
+
+def vgg16_weights(root):
+    """The first file of VGG-16's weights below a data root, or None.
+
+    What lies in `ROOT/vgg16/`, .npz before .h5 before .pth, goes before
+    torchvision's file in the root itself.
+    """
+    folder = Path(root) / "vgg16"
+    suffixes = ("npz", "h5", "hdf5", "pth", "pt")
+    inside = [p for s in suffixes for p in sorted(folder.glob(f"*.{s}"))]
+    known = [*inside, Path(root) / VGG16_FILE]
+    return next((p for p in known if p.is_file()), None)
 
 
 def _has_features(root):

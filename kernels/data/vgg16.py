@@ -85,15 +85,6 @@ def copies():
     return (OXFORD, torchvision())
 
 
-def find(root):
-    """The first file of weights below a data root, or None."""
-    folder = Path(root) / "vgg16"
-    suffixes = ("npz", "h5", "hdf5", "pth", "pt")
-    inside = [p for s in suffixes for p in sorted(folder.glob(f"*.{s}"))]
-    known = [Path(root) / roots.VGG16_FILE]
-    return next((p for p in [*inside, *known] if p.is_file()), None)
-
-
 def read_weights(path):
     """The convolutions of VGG-16, and which copy of them this is.
 

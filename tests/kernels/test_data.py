@@ -781,6 +781,21 @@ def test_broken_features_are_named_and_no_pickle_is_loaded(cifar10, weights):
         data.load("vgg16_features", root)
 
 
+@small
+def test_an_empty_folder_of_weights_is_missing_data(cifar10):
+    root, _ = cifar10
+    (root / "vgg16").mkdir()
+    with pytest.raises(data.MissingData, match="vgg16-397923af"):
+        data.load("vgg16_features", root, download=False)
+    status = data.status(root)["vgg16_features"]
+    assert not status["present"]
+    assert "lacks" in status["problem"]
+    (root / "vgg16" / "some.npz").write_bytes(b"PK no archive")
+    with pytest.raises(data.DamagedFile, match="SHA-256"):
+        data.load("vgg16_features", root)
+    assert "SHA-256" in data.status(root)["vgg16_features"]["problem"]
+
+
 @pytest.fixture
 def oxford(tmp_path, monkeypatch):
     """The same narrow net as Oxford's: its layers, known by fingerprint."""
@@ -866,7 +881,7 @@ def test_each_copy_has_its_own_preparation(which):
 
 
 def test_the_real_oxford_weights():
-    path = vgg16.find(REAL) if REAL else None
+    path = roots.vgg16_weights(REAL) if REAL else None
     if path is None:
         pytest.skip("no VGG-16 weights here")
     copy, layers = vgg16.read_weights(path)
