@@ -216,7 +216,7 @@ def _setting(number, before, after):
     kept = "|".join(COUNTED)
     unit = r"(?:[ -](?:hidden|other|different|such|trained|fresh|own|live))?"
     tail = rf"(?:(?:,| and| to| or)? ?{NUMBER})*{unit}[ -](?:{kept})\b"
-    return bool(re.match(rf"{tail}| ?(?:×|/|=|\^|\]|-\w)", after))
+    return bool(re.match(rf"{tail}| ?(?:×|/|=|\^|\]|-\w|T\b)", after))
 
 
 def faults(text, digest):
