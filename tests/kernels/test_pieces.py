@@ -190,6 +190,15 @@ def test_outputs_lie_in_their_boxes(given, slack):
     assert_contained(net, theta, other, x, slack, (0.4, 0.45))
 
 
+def test_weights_that_cancel_are_rounded_too():
+    net = networks.mlp([3, 5, 4, 2])
+    theta = cases.drawn(net, 1)
+    other = networks.tree.map(lambda p: p * (-0.63 / 0.37), theta)
+    ends = 0.37 - 2.0**-35, 0.37 + 2.0**-35
+    x = cases.inputs(net, 4)
+    assert_contained(net, theta, other, x, 0.0, ends)
+
+
 CONVOLUTIONS = {
     "max": Network(
         (1, 5, 5),

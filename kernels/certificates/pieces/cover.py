@@ -27,6 +27,7 @@ class Seen:
     """Plain forward passes at one place: per sample, and the means."""
 
     losses: Tensor
+    wrong: Tensor
     loss: float
     error: float
 
@@ -106,7 +107,7 @@ class Cover:
             each = losses.sample_losses(z, segment.y, segment.loss)
             wrong = losses.sample_errors(z, segment.y)
             error = float(wrong.mean(dtype=torch.float64))
-            self.seen[t] = Seen(each, float(each.mean()), error)
+            self.seen[t] = Seen(each, wrong, float(each.mean()), error)
         return self.seen[t]
 
     def attained(self) -> tuple[float, float]:
@@ -188,9 +189,11 @@ class Cover:
         if leaf.bounds is None:
             self._bound(leaf, self.upper, None)
         elif not leaf.strict:
+            # wrong perhaps, but not seen to be
             unsure = torch.zeros(len(leaf.level), dtype=torch.bool)
-            sample, start, stop = leaf.bounds.wrong
-            unsure[sample[(start > -1) | (stop < 1)].cpu()] = True
+            unsure[leaf.bounds.wrong[0].cpu()] = True
+            ends = self.look(leaf.start).wrong & self.look(leaf.stop).wrong
+            unsure &= ~ends.cpu()
             chosen = torch.nonzero(unsure & (leaf.level < 2))[:, 0]
             leaf.level = leaf.level.clone()
             leaf.level[chosen] = 2

@@ -115,6 +115,14 @@ class Moving:
             ]
         )
 
+    def _bend(self, c):
+        """At least |D c| / 2, by the norms of D's rows and of c's pieces."""
+        floor = 1e-150  # squares of less may underflow
+        rows = self.step.flatten(1).norm(dim=1) * (1 + 1e-12) + floor
+        size = c.flatten(1).norm(dim=1) * (1 + 1e-12) + floor
+        rows = rows / 2 if c.dim() == 2 else rows[:, None, None] / 2
+        return size.reshape(-1, *[1] * (c.dim() - 1)) * rows
+
     def linear(self, pieces: Pieces, cap: int) -> Pieces:
         """The pre-activations, as pieces.
 
@@ -146,7 +154,7 @@ class Moving:
             bias = gamma * bias
         rho = self.network.linear(self.i, self.size, spread, bias)
         if bent is not None:
-            rho += self.network.linear(self.i, self.step, bent).abs_() / 2
+            rho = rho + self._bend(bent)
         rho = rho * (1 + 4 * (self.length + 8) * poly.UNIT) + poly.TINY
         return Pieces(pieces.sample, pieces.lo, pieces.hi, z, rho)
 
