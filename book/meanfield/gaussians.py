@@ -625,6 +625,9 @@ run.verdict()
 # %% [markdown]
 # ## Deviations, and what to make of them
 #
+# - **What has no row.** That {eq}`eq-mg-bound` holds "with probability at least
+#   $1 - e^{-z^2}$" cannot be tested with a constant $K$ that nobody knows:
+#   any tail fits under some multiple of $z$.
 # - **A reconstruction.** Appendix D is not in the text we have. The problem is
 #   {cite}`mei2018`'s; dimension, $\Delta$, widths, times, step size, initial
 #   law and the biases of unit size are ours.
