@@ -34,7 +34,8 @@ ROW = re.compile(r"(`{1,2}[^`]+`{1,2}(?:, `{1,2}[^`]+`{1,2})*)(  +)(?=\S)")
 def doors(room):
     """[(dotted name below the room, what it is)] of a room's public names.
 
-    Doors that are modules come last, each followed by what is in it.
+    Doors that are modules come last, each followed by what is in it and not
+    among the room's own.
     """
     names = getattr(room, "__all__", None) or _own(room)
     found, modules = [], []
@@ -42,12 +43,17 @@ def doors(room):
         if not hasattr(room, name):
             importlib.import_module(f"{room.__name__}.{name}")
         thing = getattr(room, name)
-        if not isinstance(thing, ModuleType):
-            found.append((name, thing))
-            continue
-        modules.append((name, thing))
-        modules += [(f"{name}.{n}", getattr(thing, n)) for n in _own(thing)]
-    return found + modules
+        module = isinstance(thing, ModuleType)
+        (modules if module else found).append((name, thing))
+    shown = [thing for _, thing in found]
+    for name, module in modules:
+        found.append((name, module))
+        found += [
+            (f"{name}.{own}", getattr(module, own))
+            for own in _own(module)
+            if not any(getattr(module, own) is thing for thing in shown)
+        ]
+    return found
 
 
 def _own(module):
