@@ -104,7 +104,7 @@ import torch
 from kernels import data, device, meanfield
 
 
-def solutions(d, width, *, step_size, std, steps, generator):
+def solutions(d, width, *, step_size, std, steps, generator, checkpoint=None):
     """Two SGD solutions: laws, data orders and numbers of steps differ."""
     for law, s, k in zip(("bimodal", "normal"), std, steps):
         theta = meanfield.init(
@@ -122,6 +122,7 @@ def solutions(d, width, *, step_size, std, steps, generator):
             batch=100,
             steps=k,
             generator=generator,
+            checkpoint=checkpoint and f"{checkpoint}-{law}.pt",
         )
         yield theta
 
@@ -571,11 +572,15 @@ def along(net, path, x, y):
 
 
 # %%
+STORE = run.store if run.profile == "paper" else ""  # for checkpoints
+
+
 def pair(*, dataset, width, trial, dtype, frames=False, **how):
     """One pair of solutions: their paths, dropouts and histograms."""
     d = data.load(dataset, constant=True).to(dtype=getattr(torch, dtype))
     g = device.generator(0, dataset, width, trial)
-    both = list(solutions(d, width, generator=g, **how))
+    saved = f"{STORE}/{dataset}-{width}-{trial}" if STORE else None
+    both = list(solutions(d, width, generator=g, checkpoint=saved, **how))
     (net, a), (_, b) = (meanfield.as_network(theta, 0) for theta in both)
     x, y = d.test.x, d.test.y
     ways = routes(net, a, b)

@@ -155,9 +155,18 @@ scale = run.scale(
 # looked at as well, on 10 000 of the training examples.
 
 # %%
+from pathlib import Path
+
 import torch
 
 from kernels import data, device, meanfield
+
+STORE = run.store if run.profile == "paper" else ""  # for checkpoints
+
+
+def checkpoint(*names):
+    """Where a recorded run saves its state, None on a laptop."""
+    return Path(STORE, "-".join(map(str, names)) + ".pt") if STORE else None
 
 
 def stability(theta, d, masks):
@@ -225,6 +234,7 @@ def trial(
         schedule=schedule,
         generator=g,
         snapshots=[m / steps for m in sorted(moments)],
+        checkpoint=checkpoint(width, trial, step_size, *std, schedule),
         measure=lambda theta: stability(theta, d, masks),
     )
     x, y = d.test.x, d.test.y

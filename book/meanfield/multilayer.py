@@ -288,8 +288,16 @@ scale = run.scale(
 
 # %%
 from functools import cache
+from pathlib import Path
 
 from kernels import data, device
+
+STORE = run.store if run.profile == "paper" else ""  # for checkpoints
+
+
+def checkpoint(*names):
+    """Where a recorded run saves its state, None on a laptop."""
+    return Path(STORE, "-".join(map(str, names)) + ".pt") if STORE else None
 
 
 @cache
@@ -365,6 +373,7 @@ def trial(
         train_ends=train_ends,
         generator=g,
         snapshots=[m / steps for m in moments],
+        checkpoint=checkpoint(dataset, depth, train_ends, width, trial),
         measure=lambda theta: stability(theta, d, patterns),
     )
     return {
