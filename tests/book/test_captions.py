@@ -82,7 +82,10 @@ def test_error_bars_do_not_lend_their_ends():
 def shown():
     """(chapter, figure, "alt" or "caption", text, digest), all of them."""
     for name in site.chapters():
-        nb = json.loads(site.notebook(name).read_text(encoding="utf-8"))
+        file = site.notebook(name)
+        if not file.exists():  # test_render asks for it
+            continue
+        nb = json.loads(file.read_text(encoding="utf-8"))
         for cell in nb["cells"]:
             notes = cell["metadata"].get("mystnb", {})
             alt = notes.get("image", {}).get("alt")

@@ -16,6 +16,7 @@ UNJUDGED = {  # pages that judge no claim
     "performance",
     "further",
     "bibliography",
+    "dropout/certificates",  # ours: the papers certify nothing
 }
 
 
