@@ -512,7 +512,7 @@ print(f"mean over 924 halves {left:.10f}, formula {right.item():.10f}")
 # And against the measurement: {numref}`fig-md-why` draws both terms at the
 # start and at the end of training.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels. At time 0 the measured change in loss follows the linear term of slope minus one half; at the end of training it follows the quadratic term of slope minus one for wide networks and rises above it for narrow ones."}, "figure": {"name": "fig-md-why", "caption": "Digits: the measured change in loss (points) beside the two terms of the expansion. Left: before training the linear term explains it. Right: after training the quadratic one does, for wide networks; for narrow ones the change is too large for a second-order expansion, which bends the line and makes the fitted slope steeper than −1."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels. At time 0 the measured change in loss follows the linear term of slope minus one half; at the end of training it follows the quadratic term of slope minus one for wide networks and lies above it for narrow ones."}, "figure": {"name": "fig-md-why", "caption": "Digits: the measured change in loss (points) beside the two terms of the expansion. Left: before training the linear term explains it. Right: after training the quadratic one does, for wide networks; for narrow ones the change is too large for a second-order expansion, which bends the line and makes the fitted slope steeper than −1."}}
 
 
 def terms_at(name, share):
@@ -707,7 +707,7 @@ for name in ("main", "literal", "tenth"):
             f"{end['change']:.4f} (n = {len(same)})"
         )
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST at N = 800 and N = 3200: test loss and test error of the network and of its first half against the step; nothing rises above its first value, and the half is closer to the network at N = 3200."}, "figure": {"name": "fig-md-risk-paper", "caption": "MNIST, the counterpart of S20's Figure 1(a), mean (and, where there are several, one standard deviation) over the recorded networks. At N = 3200 the first half is at the end less than a point worse than the network."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST at N = 800 and N = 3200: test loss and test error of the network and of its first half against the step; the test loss stays below its first value, and the half is closer to the network at N = 3200."}, "figure": {"name": "fig-md-risk-paper", "caption": "MNIST, the counterpart of S20's Figure 1(a), mean (and, where there are several, one standard deviation) over the recorded networks. At N = 3200 the first half is at the end less than a point worse than the network."}}
 draw_risk(paper, chosen=[800, 3200])
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST: change in test loss against N at four times on logarithmic axes; nearly straight lines whose slope steepens from about minus 0.6 at time 0 to minus 1.3 at 0.65 T and T."}, "figure": {"name": "fig-md-width-paper", "caption": "MNIST, the counterpart of S20's Figure 2: linear in log-log scale as published. From 0.65 T to T the slope hardly changes; from time 0 on it does."}}
