@@ -21,12 +21,13 @@
         accept: {below: 1e-6}       ID-repaired
 """
 
+import functools
 import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from book.tools import records
+from book.tools import records, site
 
 ROOT = records.ROOT
 FIELDS = (
@@ -158,12 +159,15 @@ def gather(claim, laptop, paper):
 
 def load(root=ROOT):
     """Every claim of the three papers, in the files' order."""
-    import yaml
+    files = sorted(Path(root, "book", "claims").glob("*.yml"))
+    return list(_load(tuple((f, f.read_text("utf-8")) for f in files)))
 
+
+@functools.lru_cache(maxsize=8)
+def _load(texts):
     claims = []
-    for file in sorted(Path(root, "book", "claims").glob("*.yml")):
-        rows = yaml.safe_load(file.read_text(encoding="utf-8")) or []
-        claims += [_claim(row, file) for row in rows]
+    for file, text in texts:
+        claims += [_claim(row, file) for row in site.parsed(text) or []]
     ids = [c.id for c in claims]
     for name in ids:
         if ids.count(name) > 1:

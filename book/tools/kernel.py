@@ -111,6 +111,13 @@ def watch(parent, scratch, pause=1.0):
 
 def main(said, rest):
     """Be a kernel until told to stop, or until the parent ends."""
+    word = json.loads(said)
+    sys.path.insert(0, word["root"])
+    if os.name == "posix":  # elsewhere ipykernel itself watches the parent
+        parent = int(os.environ.pop("JPY_PARENT_PID", 0)) or os.getppid()
+        threading.Thread(
+            target=watch, args=(parent, word["scratch"]), daemon=True
+        ).start()
     from ipykernel.kernelapp import IPKernelApp
 
     class App(IPKernelApp):
@@ -119,13 +126,6 @@ def main(said, rest):
         def load_config_file(self, *_, **__):
             """Nobody's configuration."""
 
-    word = json.loads(said)
-    sys.path.insert(0, word["root"])
-    parent = int(os.environ.get("JPY_PARENT_PID") or os.getppid())
-    if os.name == "posix":  # elsewhere ipykernel itself watches the parent
-        threading.Thread(
-            target=watch, args=(parent, word["scratch"]), daemon=True
-        ).start()
     App.launch_instance(argv=rest)
 
 

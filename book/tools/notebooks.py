@@ -7,6 +7,7 @@ rendering made again on the same machine gives no diff.
 """
 
 import hashlib
+import json
 
 NOTE = "landscape"  # our entry in the notebook's metadata
 ALT = 40  # characters an alt text needs at least
@@ -128,6 +129,33 @@ def differences(rendered, source):
             first = (b.source or a.source).strip().split("\n")[0][:60]
             found.append(f"cell {i} differs from the source: {first!r}")
     return found
+
+
+def seals(nb):
+    """{cell id: digest of its outputs} of an executed notebook."""
+    return {
+        cell.id: hashlib.sha256(
+            json.dumps(cell.outputs, sort_keys=True).encode()
+        ).hexdigest()[:12]
+        for cell in nb.cells
+        if cell.cell_type == "code" and cell.outputs
+    }
+
+
+def edits(nb):
+    """Outputs that are not those of the rendering, as sentences.
+
+    nbval compares no pictures and no explorers: what was edited by hand in
+    them would stay. A rendering notes a digest of each cell's outputs.
+    """
+    noted = nb.metadata.get(NOTE, {}).get("outputs", {})
+    found = seals(nb)
+    return [
+        f"cell {i}: its outputs are not those of its rendering; run it again "
+        "with --force"
+        for i, cell in enumerate(nb.cells)
+        if found.get(cell.id) != noted.get(cell.id)
+    ]
 
 
 def faults(nb):

@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import os
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from book.tools import (
     kernel,
     keys,
+    locks,
     notebooks,
     parameters,
     records,
@@ -75,11 +78,6 @@ def execute(name, profile="laptop", given=None, root=ROOT, bars=True):
     Returns (file, seconds). Raises RenderError with the failing cell and
     its traceback; the notebook so far is kept as NAME.failed.ipynb.
     """
-    import nbformat
-    import papermill
-    from jupyter_client import AsyncKernelManager
-    from papermill.exceptions import PapermillExecutionError
-
     given = dict(given or {})
     known = parameters.read(name, root)
     for word, value in given.items():
@@ -88,6 +86,22 @@ def execute(name, profile="laptop", given=None, root=ROOT, bars=True):
         known[word].check(value)
     own = {k for k in given if k != "cases"}
     target = output(name, profile, given, root)
+    lock = "-".join(target.relative_to(root).with_suffix("").parts)
+    try:
+        with locks.alone(Path(root, "_build", "locks", f"{lock}.lock")):
+            return _execute(name, profile, given, root, bars, target, own)
+    except BlockingIOError as fault:
+        raise RenderError(
+            f"{name}: {fault} is rendering it already; wait for it to end"
+        ) from None
+
+
+def _execute(name, profile, given, root, bars, target, own):
+    import nbformat
+    import papermill
+    from jupyter_client import AsyncKernelManager
+    from papermill.exceptions import PapermillExecutionError
+
     target.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     failed = target.with_suffix(".failed.ipynb")
@@ -128,7 +142,11 @@ def execute(name, profile="laptop", given=None, root=ROOT, bars=True):
             raise RenderError(
                 f"{name}: " + "; ".join(wrong) + f"\nthe run is in {failed}"
             )
-    note = {"key": key(name, profile, root), "profile": profile}
+    note = {
+        "key": key(name, profile, root),
+        "profile": profile,
+        "outputs": notebooks.seals(nb),
+    }
     nb.metadata[notebooks.NOTE] = note
     records.write(target, nbformat.writes(nb) + "\n")
     failed.unlink(missing_ok=True)
@@ -211,10 +229,28 @@ def _outcomes(work, jobs):
         for item in work:
             yield item[0], lambda item=item: execute(*item)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        jobs, get_context("spawn"), initializer=_outlive
+    ) as pool:
         futures = {pool.submit(execute, *item): item[0] for item in work}
-        for future in as_completed(futures):
-            yield futures[future], future.result
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result
+        except BaseException:  # stopped: their kernels end with them
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _outlive():
+    """End this worker with the process that started it."""
+
+    def wait():
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _refresh(name, root):
@@ -244,6 +280,7 @@ def check(names, root=ROOT):
                 "requirements changed since it was rendered"
             )
         steps = notebooks.differences(nb, site.source(name, root))
+        steps += notebooks.edits(nb)
         found += [f"{name}: {s}" for s in steps + notebooks.faults(nb)]
     if readme(root) is not None:
         found.append("README.md: its scores are not the scoreboard's")

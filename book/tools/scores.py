@@ -47,7 +47,7 @@ def noted(chapter, root=ROOT):
 def scores(root=ROOT):
     """[(claim, what claims.gather knows of it)], all of them."""
     everyone = claims.load(root)
-    found = {c.chapter: noted(c.chapter, root) for c in everyone}
+    found = {name: noted(name, root) for name in {c.chapter for c in everyone}}
     return [(c, claims.gather(c, *found[c.chapter])) for c in everyone]
 
 

@@ -1,5 +1,7 @@
 """The book as a site: its chapters, its build, a local server."""
 
+import functools
+import hashlib
 import os
 import subprocess
 import sys
@@ -14,13 +16,19 @@ def chapters(root=ROOT):
 
     The reference pages, which no notebook makes, stand there as a glob.
     """
-    import yaml
-
-    toc = yaml.safe_load(Path(root, "_toc.yml").read_text(encoding="utf-8"))
+    toc = parsed(Path(root, "_toc.yml").read_text(encoding="utf-8"))
     files = [toc["root"]]
     for part in toc.get("parts", [toc]):
         files += [c["file"] for c in part.get("chapters", []) if "file" in c]
     return [f.removeprefix("book/") for f in files]
+
+
+@functools.lru_cache(maxsize=64)
+def parsed(text):
+    """YAML as Python values, which the caller leaves as they are."""
+    import yaml
+
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def source(name, root=ROOT):
@@ -53,8 +61,20 @@ def ready(root=ROOT):
 
 
 def build(root=ROOT):
-    """Run jupyter-book over the rendered chapters; warnings are errors."""
+    """Run jupyter-book over the rendered chapters; warnings are errors.
+
+    Where nothing that it reads has changed since a build that succeeded, and
+    all its pages are there, that build is the answer.
+    """
     ready(root)
+    html, made = Path(root, "_build", "html"), inputs(root)
+    stamp = html / ".built"
+    pages = [html / "book" / f"{name}.html" for name in chapters(root)]
+    pages.append(html / "index.html")
+    known = stamp.read_text(encoding="utf-8") if stamp.exists() else ""
+    if known == made and all(page.exists() for page in pages):
+        return html / "index.html"
+    stamp.unlink(missing_ok=True)
     command = Path(sys.executable).parent / "jupyter-book"
     flags = ["--all", "-W", "-n", "--keep-going"]
     whole = {**os.environ, "PYTHONUTF8": "1"}  # it opens files in UTF-8
@@ -63,7 +83,22 @@ def build(root=ROOT):
         raise RuntimeError(
             "jupyter-book found faults: each is a WARNING or ERROR line above"
         )
-    return Path(root, "_build", "html", "index.html")
+    stamp.write_text(made, encoding="utf-8")
+    return html / "index.html"
+
+
+def inputs(root=ROOT):
+    """A digest of all that the pages are made from, Python included."""
+    whole = hashlib.sha256(sys.version.encode())
+    files = [Path(root, n) for n in ("_config.yml", "_toc.yml")]
+    files.append(Path(root, "requirements.txt"))
+    for folder in ("book", "kernels"):
+        files += sorted(Path(root, folder).rglob("*"))
+    for file in files:
+        if file.is_file() and "__pycache__" not in file.parts:
+            whole.update(file.relative_to(root).as_posix().encode())
+            whole.update(hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()
 
 
 def serve(port, root=ROOT):

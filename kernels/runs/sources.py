@@ -53,13 +53,14 @@ def closure(start, roots=(ROOT,)):
                 f"no module {start!r} under "
                 f"{', '.join(str(root) for root in roots)}"
             )
+    found = functools.cache(functools.partial(_files_of, roots=roots))
     seen, waiting = set(), first
     while waiting:
         path = waiting.pop()
         if path not in seen:
             seen.add(path)
             for name in _imports(path, roots):
-                waiting.extend(_files_of(name, roots))
+                waiting.extend(found(name))
     for folder in {path.parent for path in seen}:
         seen.update(folder.glob("*.cu"), folder.glob("*.cuh"))
     return tuple(sorted(seen))
