@@ -132,6 +132,11 @@ class Series:
         """Whether it never turns, up to 2 % of its range."""
         return self.total <= 1.02 * (self.high - self.low)
 
+    def way(self, sign):
+        """Whether it goes up (1) or down (-1) anywhere."""
+        gone = (self.total + sign * (self.last - self.first)) / 2
+        return gone > 0.01 * (self.high - self.low)
+
     @property
     def marks(self):
         """The values by which a text may describe it."""
@@ -234,9 +239,9 @@ def faults(text, digest):
     if re.search(r"(?<!not )\bmonoton", text):
         said += [f"{s.name!r} is not monotone" for s in y if not s.monotone]
     ends = [s for s in y if s.first is not None]
-    moves = {
-        "falls": (r"\bfall(?:s|ing)?\b", [s.low < s.first for s in ends]),
-        "rises": (r"\brises?\b", [s.high > s.first for s in ends]),
+    moves = {  # by more than 1 % of the range, somewhere on its way
+        "falls": (r"\bfall(?:s|ing)?\b", [s.way(-1) for s in ends]),
+        "rises": (r"\brises?\b", [s.way(1) for s in ends]),
     }
     for word, (pattern, seen) in moves.items():
         if re.search(pattern, text) and seen and not any(seen):

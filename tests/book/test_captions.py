@@ -63,6 +63,7 @@ def test_the_direction_is_seen():
     assert captions.faults("The loss falls from 8 to 0.73.", FALL) == []
     assert captions.faults("It is monotone.", FALL) == []
     assert captions.faults("The loss rises.", FALL) == ["no curve rises"]
+    assert captions.faults("It rises and falls back.", HILL) == []
     rise = figure((X, X, "loss"))
     assert captions.faults("The loss falls.", rise) == ["no curve falls"]
 
