@@ -205,7 +205,7 @@ run = chapter.start(
 #
 # The last two are built from pieces whose output is constant or affine in
 # $t$, so that the supremum of a convex loss over the whole path is a maximum
-# over a few functions: exact ({ref}`dropout-paths`). Lines and chains are
+# over a few functions: exact ({ref}`dropout-certificates`). Lines and chains are
 # piecewise linear in the weights, but not in the outputs;
 # `certificates.certify` bounds them from above on the whole continuum. The
 # Bézier curve {eq}`eq-fu-bezier` is not even piecewise linear in the

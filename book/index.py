@@ -22,7 +22,7 @@
 # **It builds every path whole.** A path here is an object, knot by knot, with
 # the segments that the proofs describe, counted.
 #
-# **It certifies.** On most of the papers' paths every segment either leaves
+# **It certifies** ({ref}`dropout-certificates` has the proofs). On most of the papers' paths every segment either leaves
 # the network's output unchanged or moves it in a straight line, and which of
 # the two is read off the weights. A convex loss is then highest at a *knot*,
 # where two segments meet, so the highest loss on the whole path, a continuum,

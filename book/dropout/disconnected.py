@@ -326,7 +326,8 @@ def lowest(x, y, *, starts, tangents, generator):
 # straight line; the path of K19's Theorem 1, over the best halves of both
 # networks ({ref}`dropout-paths`); and one that is optimised to be low. Along a
 # segment the loss of a two-layer network is piecewise a polynomial of degree
-# 4 in $t$, so that `certify` gives the exact supremum of each.
+# 4 in $t$, so that `certify` gives the exact supremum of each
+# ({ref}`dropout-certificates`).
 #
 # The optimised path fades one unit of the full network while the others make
 # up for it, and fades it in again as the teacher's negative unit; then the

@@ -321,7 +321,9 @@ print(f"{missed} of the theta_i are no knot")
 # weights agree at both ends too, it is **constant**; otherwise it is called
 # **general**, and nothing is claimed. No data enters, so the kind holds for
 # every input, seen or unseen, and for channels of a convolution as for
-# neurons (Remark 1), max-pooling included.
+# neurons (Remark 1), max-pooling included. The proof is that of
+# {prf:ref}`prop-ce-kinds`, and {ref}`dropout-certificates` says what *exact*
+# and *certified* mean, rounding included.
 
 # %%
 # what either end keeps, and its factor
@@ -764,8 +766,9 @@ for style in ("paper", "figure"):
 # in training, the path stays below 0.14 in every pair, where the line reaches
 # 1.4; without, it goes to 0.6 and the line to 0.9. Three layers of 32 are too
 # narrow: half of such a network has a loss of 1.5 and more, unless it was
-# trained with dropout, and then the whole one is poor too. (In the verdict,
-# the $10^{-9}$ above the bounds is the certificate's allowance for rounding.)
+# trained with dropout, and then the whole one is poor too. (The record
+# was made with an earlier, fixed allowance for rounding, $10^{-9}$ of the
+# bound; {ref}`dropout-certificates` has the one that is computed now.)
 
 # %% tags=["hide-input"]
 run.measure("k19-figure1-segments", len(down))

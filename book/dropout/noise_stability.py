@@ -458,6 +458,7 @@ for e in (2, 10, 50, 200):
 #
 # ## Lemma 3: the segment, certified
 #
+# (What *certified* means: {ref}`dropout-certificates`.)
 # Algorithm 1, on all layers from 2 on; `columns` shows a weight as (out,
 # units, block), so that it drops channels as well as neurons.
 

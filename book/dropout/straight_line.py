@@ -263,7 +263,8 @@ draw_lines(cells, 64 if 64 in widths else widths[-1])
 # linear layer whose weight moves by $\Delta W$ adds
 # $(s^2 - s)\,\Delta W \Delta h$, which lies between $-\tfrac14$ of
 # $\Delta W \Delta h$ and 0; the ReLU is monotone, convex and has slope at most
-# one. At the output the loss of the chord with the worst corner of the box is
+# one. ({ref}`dropout-certificates` has the formula of each step, its proof,
+# and what rounding adds.) At the output the loss of the chord with the worst corner of the box is
 # convex in $s$, so the larger of its two ends is a bound for every $s$. The
 # box shrinks like $(t_b - t_a)^2$: halve the piece, and the doubt is a
 # quarter. `certify` halves the worst piece until the bound is within 5 % of

@@ -604,7 +604,8 @@ draw_walk(*of(walks, first))
 # ## Where the bound gives out
 #
 # The eleven segments in the middle are constant or affine, whatever the
-# depth, and their supremum is a maximum of three numbers, exact. On the two
+# depth, and their supremum is a maximum of three numbers, exact (as
+# {ref}`dropout-certificates` defines it). On the two
 # segments of Lemma 3 the bound {eq}`eq-sl-chord` passes through $|W|$ eleven
 # times:
 

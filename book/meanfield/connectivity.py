@@ -499,7 +499,7 @@ for ax, (title, path) in zip(
 # take {eq}`eq-mc-connected` with the smallest $\varepsilon_C$, and
 # $\varepsilon_C \le \max(\varepsilon_D, \varepsilon_D')$, the two networks'
 # changes in loss by dropout. `certify` proves the kinds from the weights and
-# evaluates the four.
+# evaluates the four ({ref}`dropout-certificates`).
 
 # %%
 from kernels import certificates

@@ -411,7 +411,8 @@ draw_layers(of(cells, first), ["1/3", "1/4"])
 # best subnetworks give a path by Theorem 4.1, their best dropout networks one
 # by {cite}`kuditipudi2019`, Theorem 1; both have $4L - 1$ segments in our
 # shortest form. On both the output is constant or affine in $t$ on every
-# segment, so the certified supremum is exact. Beside them the straight line,
+# segment, so the certified supremum is exact ({ref}`dropout-certificates`).
+# Beside them the straight line,
 # for which the largest value at 41 points is a lower bound.
 
 # %%

@@ -363,7 +363,7 @@ for name, way in (("paper", path), ("short", short)):
 # ## The certificate
 #
 # Every segment is constant (·) or affine (/), proved from the weights (see
-# {ref}`dropout-paths`). A convex loss is then largest at a knot, and along
+# {ref}`dropout-certificates`). A convex loss is then largest at a knot, and along
 # the path stand only $2L + 1$ different functions:
 #
 # $$
