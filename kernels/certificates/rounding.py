@@ -28,30 +28,42 @@ UNIT = 2.0**-53
 TINY = 2.0**-1020  # above what one product and its bound lose by underflow
 
 
+_LEAST = 2.0**-480  # the square root of what squares may lose, and more
+
+
 def gamma(k: int) -> float:
     """k u / (1 - k u), rounded up: the relative error of k roundings."""
     return k * UNIT / (1 - k * UNIT) * (1 + 4 * UNIT)
 
 
 def forward(
-    network: Network, theta: Parameters, x: Tensor
+    network: Network, theta: Parameters, x: Tensor, *, norms: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Outputs (n, outputs) and the bound on their error, both float64.
 
-    ``theta``, ``x``: float64.  Cost: two forward passes.
+    ``theta``, ``x``: float64.  Cost: two forward passes; with ``norms`` one,
+    for a larger bound: |W| v is then bounded by the rows' norms times v's.
     """
-    return features(network, theta, x, network.depth)
+    return features(network, theta, x, network.depth, norms=norms)
 
 
 def features(
-    network: Network, theta: Parameters, x: Tensor, layer: int
+    network: Network,
+    theta: Parameters,
+    x: Tensor,
+    layer: int,
+    *,
+    norms: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The same of ``layer``'s features; layer 0 gives the input, exact."""
     h = network.features(theta, x, 0)
     rho = torch.zeros_like(h)
     for i, (weight, bias) in enumerate(theta[:layer], 1):
         z = network.linear(i, weight, h, bias)
-        rho = linear(network, i, weight, bias, h, rho)
+        if norms and weight.dim() == 2:
+            rho = by_norms(weight, bias, h, rho)
+        else:
+            rho = linear(network, i, weight, bias, h, rho)
         h, rho = activate(network, i, z, rho)
     return h, rho
 
@@ -89,6 +101,23 @@ def widened(network, i, weight, bias, size, rho, more, times=1):
     if times == 1 and bool(dead.any()):
         grown[dead] = 0.0
     return grown
+
+
+def by_norms(weight, bias, h, rho):
+    """A larger bound than :func:`linear`'s, for vectors, without a product.
+
+    |W| v is at most the rows' Euclidean norms times v's (Cauchy, Schwarz).
+    """
+    terms = weight.shape[1]
+    g = gamma(terms + 2)
+    size = g * torch.linalg.vector_norm(h, dim=1)
+    size += torch.linalg.vector_norm(rho, dim=1)
+    size += _LEAST  # where squares underflow
+    grown = size[:, None] * (torch.linalg.vector_norm(weight, dim=1) + _LEAST)
+    if bias is not None:
+        grown += g * bias.abs()
+    grown *= 1 + 4 * gamma(terms + 8)
+    return grown + (terms + 2) * TINY
 
 
 def activate(network: Network, i: int, z: Tensor, rho: Tensor):

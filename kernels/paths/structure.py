@@ -187,26 +187,17 @@ class _Rows:
         same = fixed
         if len(ends) == 2:
             fixed, same = self.agree(*ends)
-        size, raw = ends[0][0].new_zeros(2, count)
+        size = ends[0][0].new_zeros(count)
         key = 0.0
         for weight, (view, bias) in zip((1.0, 0.5), ends):
             sums = torch.cat([self.below.sums(view).flatten(1), bias], 1)
             key = key + weight * (sums @ _ray(sums))
             torch.maximum(size, _largest(sums), out=size)
-            torch.maximum(raw, self._terms(view, bias), out=raw)
-        zero = raw == 0
-        for row in torch.nonzero(~zero & (size <= 1e-9 * raw))[:, 0]:
-            zero[row] = all(self._vanishes(end, row) for end in ends)
+        zero = size == 0
+        if self.below.first is not None and len(self.below.more):
+            for row in torch.nonzero(zero)[:, 0]:  # but for rounding?
+                zero[row] = all(self._vanishes(end, row) for end in ends)
         return fixed, same, self._reads(ends), zero, size, key
-
-    def _terms(self, view, bias):
-        """The largest weight of each row into a unit that is not zero."""
-        below = self.below
-        if below.first is not None:
-            live = torch.cat([below.first, below.more])
-            if len(live) < below.units:
-                view = view[:, live]
-        return torch.maximum(_largest(view.flatten(1)), bias.abs()[:, 0])
 
     def _vanishes(self, end, row):
         view, bias = end
@@ -314,5 +305,4 @@ def _largest(rows):
     """The largest absolute value of each row."""
     if not rows.shape[1]:
         return rows.new_zeros(len(rows))
-    low, high = torch.aminmax(rows, dim=1)
-    return torch.maximum(-low, high)
+    return rows.abs().amax(1)
