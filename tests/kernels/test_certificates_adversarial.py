@@ -361,7 +361,7 @@ def test_rounded_columns_are_constant_up_to_a_number(dtype):
     assert segment.kind == "constant"
     assert 0 < segment.mismatch < 100 * size
     assert found.exact
-    assert found.upper - found.attained < 100 * size
+    assert found.upper - found.attained < 1000 * size
 
 
 def test_rounded_columns_below_a_layer_that_moves_are_affine_nearly():

@@ -184,10 +184,11 @@ class Cover:
                 return False
             if leaf.strict and leaf.depth >= _ERROR_HALVINGS:
                 return False
+        upper = self.upper  # with the leaf still in the heap
         self._leaves.remove(next(k for k in self._leaves if k[-1] is leaf))
         heapq.heapify(self._leaves)
         if leaf.bounds is None:
-            self._bound(leaf, self.upper, None)
+            self._bound(leaf, upper, None)
         elif not leaf.strict:
             # wrong perhaps, but not seen to be
             unsure = torch.zeros(len(leaf.level), dtype=torch.bool)
@@ -198,7 +199,7 @@ class Cover:
             leaf.level = leaf.level.clone()
             leaf.level[chosen] = 2
             if len(chosen):
-                self._bound(leaf, self.upper, chosen)
+                self._bound(leaf, upper, chosen)
             leaf.strict = True
         else:
             self._halve(leaf)
