@@ -615,7 +615,7 @@ draw_risk(cells["three layers"], chosen=[widths[1], widths[4]])
 # %% [markdown]
 # ### Figure 2: the change in loss against the width
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Change in test loss against N for two, three and four layers on logarithmic axes: at time 0 straight lines with slopes near minus one half, minus one and minus three halves; at the end of training slopes between minus 1.2 and minus 1.5, all steeper than the bound."}, "figure": {"name": "fig-mm-change", "caption": "Digits: change in test loss when half of every hidden layer is kept, mean and standard deviation over 4 trials, at three times. The dotted line has the slope of the bound. After training every depth falls faster than the bound; before training each further layer adds −1/2 to the slope."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Change in test loss against N for two, three and four layers on logarithmic axes: at time 0 straight lines with slopes near minus one half, minus one and minus three halves; at the end of training slopes between minus 1.1 and minus 1.4, all steeper than the bound."}, "figure": {"name": "fig-mm-change", "caption": "Digits: change in test loss when half of every hidden layer is kept, mean and standard deviation over 4 trials, at three times. The dotted line has the slope of the bound. After training every depth falls faster than the bound; before training each further layer adds −1/2 to the slope."}}
 draw_change(cells, ["two layers", "three layers", "four layers"])
 
 # %% [markdown]
@@ -640,8 +640,8 @@ draw_change(cells, ["two layers", "three layers", "four layers"])
 # pause at the beginning of {numref}`fig-mm-risk`; it lasts longer with each
 # layer. In the limit $N = \infty$ a network of four layers would never move.
 # If the middle weights have another mean, here 1/2, the limit does move, and
-# the pause grows less with $N$. The step at which the test loss falls to 2.2,
-# for weights of mean zero and for these:
+# the pause is nearly halved. The step at which the test loss falls to 2.2, for
+# weights of mean zero and for these:
 
 # %%
 for name in ("four layers", "four layers moving"):
@@ -665,7 +665,7 @@ draw_added(cells)
 # The theorem's own setting trains the middle layers only. Does that still
 # learn, and is it as stable?
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: test loss against the step at N = 64, four layers: with all layers trained and with large fixed ends the loss falls to near zero, with smaller fixed weights it stays high for most of the run. Right: change in test loss against N, larger with fixed ends, slopes about minus 1.2 and minus 0.7."}, "figure": {"name": "fig-mm-ends", "caption": "Digits, four layers, means over 4 trials. Left: with fixed ends the initial weights decide how fast the network learns. Right: the change in test loss at the end of training, halves kept."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: test loss against the step at N = 64, four layers: with all layers trained and with large fixed ends the loss falls to near zero, with smaller fixed weights it stays high for most of the run. Right: change in test loss against N, larger with fixed ends, slopes about minus 1.1 and minus 0.7."}, "figure": {"name": "fig-mm-ends", "caption": "Digits, four layers, means over 4 trials. Left: with fixed ends the initial weights decide how fast the network learns. Right: the change in test loss at the end of training, halves kept."}}
 draw_ends(cells, scale["cases"]["four layers fixed"]["widths"][2])
 
 # %% [markdown]
