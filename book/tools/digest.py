@@ -23,7 +23,10 @@ def statistics(name, values):
         steps = np.abs(np.diff(u)).sum()  # sees a reordering
         ends = u.ravel()[[0, -1]]
         numbers = [u.min(), u.max(), u.mean(), rms, steps, *ends]
-    tail = " ".join(f"{t + 0.0:.4f}" for t in numbers)
+    tail = [f"{t + 0.0:.4f}" for t in numbers]
+    if v.size > 1000:  # a sum over many: to the digits that hold
+        tail[4] = f"{steps:.4e}"
+    tail = " ".join(tail)
     return f"    {name} n={v.size} scale={scale:.4e} {tail}".rstrip()
 
 
