@@ -212,8 +212,9 @@ def check_theorem1(seed, make=wild):
     return assert_sound(net, path, x, y, "cross_entropy", [0, mpf(1) / 3, 1])
 
 
-def test_outputs_and_losses_are_as_near_as_is_said():
-    check_rounding()
+@pytest.mark.parametrize("norms", [False, True])
+def test_outputs_and_losses_are_as_near_as_is_said(norms):
+    check_rounding(norms)
 
 
 def test_the_errors_bounds_hold_within_the_rounding():
@@ -447,10 +448,14 @@ def check_boxes(net=None, sign=1.0, seeds=range(6)):
 def check_pools():
     for sign in (1.0, -1.0):
         for kind in ("max", "average"):
-            check_boxes(pooled_net(kind), sign, range(3))
+            check_boxes(pooled_net(kind), sign)
 
 
-def check_rounding():
+def check_norms():
+    check_rounding(norms=True)
+
+
+def check_rounding(norms=False):
     """Outputs and losses are as near the real ones as is said."""
     for seed in range(1, 24):
         net, loss = small(seed), loss_of(seed)
@@ -459,7 +464,7 @@ def check_rounding():
             y = torch.nn.functional.one_hot(y, net.widths[-1]).double()
         for make in (cancelling, wild, cases.drawn):
             theta = make(net, seed)
-            z, rho = rounding.forward(net, theta, x)
+            z, rho = rounding.forward(net, theta, x, norms=norms)
             found = rounding.sample_losses(z, rho, y, loss)
             exactly = [
                 (numbers(w), None if b is None else numbers(b))
@@ -516,6 +521,7 @@ MUTANTS = [
         "0 * moved",
         check_rounding,
     ),
+    (rounding, "by_norms", "grown *= 1", "grown *= 1e-9", check_norms),
     (rounding, "widened", "grown *= g", "grown *= 0 * g", check_rounding),
     (errors, "_margins", "sign * doubt", "0 * doubt", check_errors),
     (
