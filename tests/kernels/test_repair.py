@@ -45,10 +45,11 @@ def test_a_permuted_copy_is_found(hidden, seed):
     b = alignment.permute(net, a, shuffled)
     order = alignment.match_activations(net, a, b, x)
     back = alignment.permute(net, b, order)
-    for layer in range(1, net.depth):  # dead units may stay exchanged
-        torch.testing.assert_close(
-            net.features(back, x, layer), net.features(a, x, layer)
-        )
+    for layer in range(1, net.depth):  # proportional units may be exchanged
+        fa, fb = (net.features(theta, x, layer).numpy() for theta in (a, back))
+        live = fa.std(0) > 0
+        c = [np.corrcoef(u, v)[0, 1] for u, v in zip(fa.T[live], fb.T[live])]
+        np.testing.assert_allclose(c, 1, atol=1e-7)
 
 
 @few
