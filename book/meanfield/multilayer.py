@@ -407,7 +407,8 @@ cells = {
     for name, case in scale["cases"].items()
 }
 cells = {name: found for name, found in cells.items() if found}
-for name, mark, source in (c["data"] for v in cells.values() for c in v):
+every = [c for found in cells.values() for c in found]
+for name, mark, source in (c["data"] for c in every if "data" in c):
     run.data[name] = {"fingerprint": mark, "source": source}
 
 # %% tags=["remove-cell"]
@@ -484,9 +485,15 @@ def finish(axes, widths):
             figures.log_ticks(ax, inside, "y")
 
 
+def like(name):
+    """This run's first case whose name begins so."""
+    return next(k for k in cells if k.startswith(name))
+
+
 def draw_risk(cells, chosen):
     """Figure 1(b): test loss and error against the step, two widths."""
     axes = figures.axes(2)
+    chosen = [n for n in chosen if n in {c["width"] for c in cells}]
     for ax, name in zip(axes, ("loss", "error")):
         for n, colour in zip(chosen, ("orange", "blue")):
             mine = [c for c in cells if c["width"] == n]
@@ -609,14 +616,14 @@ def draw_pairs(pairs, axes):
 # {numref}`fig-mm-risk` follows a narrow and a wide three-layer network.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Test loss and error against the step, three layers, N = 32 and N = 256: the half of the wide network follows it closely, the half of the narrow one stays far above."}, "figure": {"name": "fig-mm-risk", "caption": "Digits, three layers, mean and one standard deviation over 4 trials. Dashed: the trained network; solid: its first halves, rescaled. Both widths learn at one pace, after a pause of ten steps or so; only the wide network survives the loss of half of each layer."}}
-widths = scale["cases"]["three layers"]["widths"]
-draw_risk(cells["three layers"], chosen=[widths[1], widths[4]])
+widths = scale["cases"][like("three layers")]["widths"]
+draw_risk(cells[like("three layers")], chosen=[widths[1], widths[4]])
 
 # %% [markdown]
 # ### Figure 2: the change in loss against the width
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Change in test loss against N for two, three and four layers on logarithmic axes: at time 0 straight lines with slopes near minus one half, minus one and minus three halves; at the end of training slopes between minus 1.1 and minus 1.4, all steeper than the bound."}, "figure": {"name": "fig-mm-change", "caption": "Digits: change in test loss when half of every hidden layer is kept, mean and standard deviation over 4 trials, at three times. The dotted line has the slope of the bound. After training every depth falls faster than the bound; before training each further layer adds −1/2 to the slope."}}
-draw_change(cells, ["two layers", "three layers", "four layers"])
+draw_change(cells, [like(f"{n} layers") for n in ("two", "three", "four")])
 
 # %% [markdown]
 # The bound {eq}`eq-mm-bound` allows a decay like $N^{-1/2}$ when half of the
