@@ -8,6 +8,7 @@ about such a curve is known but what is measured on it.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from kernels.networks.checks import check_alike, one_of
 from kernels.networks.samples import samples
 from kernels.paths import Path
 from kernels.runs.progress import progress
-from kernels.training import evaluate
+from kernels.training import Recipe, evaluate
 from kernels.training.minibatches import Shuffled
 
 KINDS = ("bezier", "chain")
@@ -80,12 +81,9 @@ def train(
     data: tuple[Tensor, Tensor],
     *,
     generator: torch.Generator,
-    steps: int,
-    step_size: float,
-    momentum: float = 0.9,
-    batch: int = 100,
     kind: str = "bezier",
-    loss: str = "cross_entropy",
+    recipe: Recipe | None = None,
+    **settings: Any,
 ) -> Curve:
     """Train the bend of a curve from ``theta_a`` to ``theta_b``.
 
@@ -93,12 +91,15 @@ def train(
     minibatch, and moves the bend down the gradient of the loss at that point
     of the curve, by SGD with momentum.  The expectation is the loss averaged
     over t, so that a narrow peak may remain.  The bend starts halfway between
-    the ends, the step size falls to zero as a half cosine.
+    the ends; without a schedule the step size falls to zero as a half cosine.
 
     Parameters
     ----------
     data : (x, y) of the parameters' dtype and device, as ``training.train``
     generator : on the CPU; orders the samples and draws t
+    recipe, settings : a ``training.Recipe``, or its settings as keywords
+        ``step_size``, and ``steps`` or ``epochs``; momentum 0.9 and batches
+        of 100 where nothing else is said.
 
     Returns a :class:`Curve`; the ends are left as they are.  Raises
     ValueError for numbers out of range, FloatingPointError where the bend is
@@ -107,29 +108,38 @@ def train(
     Cost: per step a forward and a backward pass of one minibatch.
     """
     one_of("kind", kind, KINDS)
+    recipe = Recipe.of(recipe, settings, momentum=0.9)
+    recipe.refuse("curves.train", "dropout", "augment", "stop")
+    recipe.refuse("curves.train", "mixed_precision")
     theta_a = net.check(theta_a, "theta_a")
     check_alike(theta_a, theta_b, "theta_a", "theta_b")
     theta_b = tree.at_rest(theta_b)
-    x, y = samples(net, theta_a, *data, loss=loss)
-    _check_numbers(steps, step_size, momentum, batch, len(x))
-    minibatches = Shuffled(x, y, batch, [generator])
+    x, y = samples(net, theta_a, *data, loss=recipe.loss)
+    recipe.check_batch(len(x))
+    afresh = recipe.sampling == "independent"
+    minibatches = Shuffled(x, y, recipe.batch, [generator], afresh=afresh)
+    steps = recipe.total(minibatches.per_epoch)
     bend = tree.copy(tree.lerp(theta_a, theta_b, 0.5))
     leaves = [part.requires_grad_() for part in tree.parts(bend)]
-    sgd = torch.optim.SGD(leaves, lr=step_size, momentum=momentum)
+    sgd = recipe.optimizer(leaves, fused=False)
     for k in progress(range(steps), desc="bending", unit="step"):
         t = float(torch.rand((), generator=generator, dtype=torch.float64))
         theta = tree.mix(weights(kind, t), theta_a, bend, theta_b)
         xs, ys = minibatches.next()
-        value = losses.sample_losses(net.forward(theta, xs), ys, loss).mean()
+        value = losses.sample_losses(
+            net.forward(theta, xs), ys, recipe.loss
+        ).mean()
         sgd.zero_grad()
         value.backward()
-        rate = step_size * (1 + math.cos(math.pi * k / steps)) / 2
+        rate = recipe.rate(k, minibatches.per_epoch)
+        if recipe.schedule is None:
+            rate = rate * (1 + math.cos(math.pi * k / steps)) / 2
         sgd.param_groups[0]["lr"] = rate
         sgd.step()
     if not all(leaf.isfinite().all() for leaf in leaves):
         raise FloatingPointError(
             f"the bend is not finite after {steps} steps with step size "
-            f"{step_size:g}: try step_size={step_size / 3:.2g}"
+            f"{recipe.step_size:g}: try step_size={recipe.step_size / 3:.2g}"
         )
     return Curve(theta_a, bend, theta_b, kind)
 
@@ -197,14 +207,3 @@ def _legendre(count):
 
 def _inner(u, v):
     return sum(float((p * q).sum()) for p, q in zip(u, v))
-
-
-def _check_numbers(steps, step_size, momentum, batch, samples):
-    if steps < 1 or steps != int(steps):
-        raise ValueError(f"steps is {steps}; a whole number from 1 fits")
-    if not (math.isfinite(step_size) and step_size > 0):
-        raise ValueError(f"step_size is {step_size}; a positive number fits")
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum is {momentum}; a number in [0, 1) fits")
-    if not 1 <= batch <= samples:
-        raise ValueError(f"batch is {batch}; 1 to {samples} will do")

@@ -17,8 +17,8 @@ class Group:
     ``y`` the features of ``layer`` and the targets; ``kept`` (draws, k), of
     all draws, None for xi_0; ``alive`` the draws to be trained, ``start``
     their stacked parameters; ``finish(t, theta, epochs, separated)`` is
-    called once for each.  With ``stop`` a draw ends, and leaves the stack,
-    after the first epoch that separates the set.
+    called once for each.  With ``recipe.stop`` a draw ends, and leaves the
+    stack, after the first epoch that separates the set.
     """
 
     def __init__(
@@ -33,31 +33,15 @@ class Group:
         alive,
         start,
         generator,
-        batch,
-        step_size,
-        momentum,
-        nesterov,
-        weight_decay,
-        schedule,
-        loss,
-        stop,
+        recipe,
         finish,
-        mixed_precision=False,
     ):
         self.net, self.narrow, self.layer = net, narrow, layer
-        self._h, self._y, self._loss = h, y, loss
-        self._precision = Precision(mixed_precision, h)
-        self._minibatches = Shuffled(h, y, batch, [generator])
+        self._h, self._y, self._recipe = h, y, recipe
+        self._precision = Precision(recipe.mixed_precision, h)
+        self._minibatches = Shuffled(h, y, recipe.batch, [generator])
         self.per_epoch = self._minibatches.per_epoch
-        self._sgd = dict(
-            lr=step_size,
-            momentum=momentum,
-            nesterov=nesterov,
-            weight_decay=weight_decay,
-            fused=True,
-        )
-        self._step_size, self._schedule = step_size, schedule
-        self._stop, self._finish = stop, finish
+        self._finish = finish
         self._all_kept = kept
         self._done, self.over = 0, False
         self._epochs = []  # mean losses, for a schedule that looks at them
@@ -72,7 +56,7 @@ class Group:
             self._kept = self._all_kept[alive].to(self._h.device)
         self._layers = tree.copy(layers)
         leaves = [p.requires_grad_() for p in tree.parts(self._layers)]
-        self._optimizer = torch.optim.SGD(leaves, **self._sgd)
+        self._optimizer = self._recipe.optimizer(leaves)
         if momenta is not None:
             for leaf, value in zip(leaves, momenta):
                 self._optimizer.state[leaf]["momentum_buffer"] = value
@@ -97,38 +81,37 @@ class Group:
             z = self.outputs(h)  # (draws, batch, outputs)
         z = self._precision.outputs(z)
         count = len(self._alive)
-        if self._loss == "cross_entropy":
+        if self._recipe.loss == "cross_entropy":
             total = functional.cross_entropy(
                 z.flatten(0, 1), y.repeat(count), reduction="sum"
             )
         else:
-            total = losses.sample_losses(z, y, self._loss).sum()
+            total = losses.sample_losses(z, y, self._recipe.loss).sum()
         total = total / len(h)  # a sum over draws: each has its own gradient
         self._optimizer.zero_grad()
         total.backward()
-        self._optimizer.param_groups[0]["lr"] = self._step_size * self._factor
+        self._optimizer.param_groups[0]["lr"] = self._rate
         self._optimizer.step()
         self._done += 1
         mean = total.detach() / count
         self._sum += mean
-        if self._stop:
+        if self._recipe.stop:
             self._wrong += losses.sample_errors(z.detach(), y).sum(-1)
         if self._done % self.per_epoch == 0:
             self._end_of_epoch()
         return mean
 
     @property
-    def _factor(self):
-        if self._schedule is None:
-            return 1.0
-        if isinstance(self._schedule, Plateau):
-            return self._schedule.after(self._epochs)
-        return self._schedule(self._done, self.per_epoch)
+    def _rate(self):
+        schedule = self._recipe.schedule
+        if isinstance(schedule, Plateau):
+            return self._recipe.step_size * schedule.after(self._epochs)
+        return self._recipe.rate(self._done, self.per_epoch)
 
     def _end_of_epoch(self):
         self._epochs.append(float(self._sum) / self.per_epoch)
         self._sum.zero_()
-        if not self._stop:
+        if not self._recipe.stop:
             return
         clean = [
             t for t, wrong in enumerate(self._wrong.tolist()) if not wrong
@@ -146,7 +129,7 @@ class Group:
         self.over = not rest
         if places and rest:
             momenta = None
-            if self._sgd["momentum"]:
+            if self._recipe.momentum:
                 momenta = [
                     self._optimizer.state[p]["momentum_buffer"][rest]
                     for p in tree.parts(self._layers)
@@ -172,7 +155,9 @@ class Group:
         tally = 0
         for hs, ys in zip(h.split(1000), y.split(1000)):
             z = self.outputs(hs)
-            each = losses.sample_losses(z, ys, self._loss).double().sum(-1)
+            each = (
+                losses.sample_losses(z, ys, self._recipe.loss).double().sum(-1)
+            )
             wrong = losses.sample_errors(z, ys).sum(-1)
             tally = tally + torch.stack([each, wrong.double()])
         return tally / len(h)
@@ -188,7 +173,7 @@ class Group:
             raise FloatingPointError(
                 f"layer {self.layer}: a subnetwork's loss is not finite at "
                 f"step {start + int(bad[0])}: try step_size="
-                f"{self._step_size / 3:.2g}"
+                f"{self._recipe.step_size / 3:.2g}"
             )
 
     @property

@@ -1,23 +1,30 @@
 """Experiment A: the subnetworks xi_l of one layer, trained for all draws."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from kernels import states
 from kernels.networks import Network, Parameters, tree
-from kernels.networks.checks import one_of
+from kernels.networks.checks import whole
 from kernels.networks.samples import samples
 from kernels.runs import checkpoint
 from kernels.runs.loop import Run
 from kernels.subnetworks import stack
 from kernels.subnetworks.group import Group
-from kernels.subnetworks.schedules import Plateau
-from kernels.training import block_size, evaluate
+from kernels.training import Recipe, block_size, evaluate
 from kernels.training.minibatches import checksum
+
+_DEFAULTS = {
+    "step_size": 3e-3,
+    "momentum": 0.95,
+    "epochs": 100,
+    "stop": "separation",
+}
 
 
 @dataclass(frozen=True)
@@ -55,21 +62,13 @@ def train(
     keep: float | Sequence[int | float] = 0.5,
     draws: int = 20,
     generator: torch.Generator,
-    step_size: float = 3e-3,
-    momentum: float = 0.95,
-    nesterov: bool = False,
-    weight_decay: float = 0.0,
-    schedule: Callable[[int, int], float] | Plateau | None = None,
-    batch: int = 100,
-    epochs: int = 100,
-    stop: str | None = "separation",
-    loss: str = "cross_entropy",
+    recipe: Recipe | None = None,
     init: dict | None = None,
     test: tuple[Tensor, Tensor] | None = None,
     together: int | None = None,
     store: str | Path | None = None,
     checkpoint_every: int = 1000,
-    mixed_precision: bool = False,
+    **settings: Any,
 ) -> Subnetworks:
     """N21, experiment A, (16), for l = ``layer``: min over I_l of Q_l.
 
@@ -92,14 +91,15 @@ def train(
     generator : on the CPU
         One seed for the order of the samples, which all draws share, and one
         for each draw.
-    step_size, momentum, nesterov, weight_decay, batch : as in
-        ``kernels.training.train``; :func:`table1` has N21's values.
-    schedule : None, a function of the step and of the steps in an epoch, or
-        a :class:`Plateau`, which looks at the mean loss of the draws that are
-        trained ``together``.
-    epochs : the longest training; a draw ends earlier, with ``stop``
-        ``"separation"``, after the first epoch after which it makes no error
-        on the training set.
+    recipe, settings : a ``training.Recipe``, or its settings
+        Keywords change the recipe; without one, step size 3e-3, momentum
+        0.95 and 100 epochs with ``stop="separation"``, after which a draw
+        ends with the first epoch that leaves no error on the training set.
+        :func:`table1` has N21's values.  ``schedule`` may be a
+        :class:`Plateau`, which looks at the mean loss of the draws that are
+        trained ``together``; ``epochs`` is the longest training.
+        ``mixed_precision`` is for training alone: the features, and what is
+        reported, are computed in the parameters' dtype.
     init : arguments of ``Network.init``, None for He's with zero biases
     test : (x, y) on which every draw is evaluated, and none is chosen
     together : draws in one batched product; None: all, or one where layers
@@ -109,9 +109,6 @@ def train(
         ``layer-03/draw-007.pt`` is written when that draw ends, and the state
         of the training every ``checkpoint_every`` steps; a later call with
         the same arguments goes on from there.
-    mixed_precision : as in ``kernels.training.train``, in training alone:
-        the features, and what is reported, are computed in the parameters'
-        dtype.
 
     Returns a :class:`Subnetworks`.  Raises ValueError for arguments that do
     not fit, FloatingPointError where a loss is not finite.
@@ -119,12 +116,15 @@ def train(
     Cost: one pass through layers 1 … l; then for each draw and step three
     times the products of one pass of the batch through xi_l.
     """
-    one_of("stop", stop, (None, "separation"))
+    recipe = Recipe.of(recipe, settings, **_DEFAULTS)
+    recipe.refuse("subnetworks.train", "steps", "dropout", "augment")
+    recipe.refuse("subnetworks.train", "sampling")
     theta = net.check(theta)
-    x, y = samples(net, theta, x, y, loss=loss)
+    x, y = samples(net, theta, x, y, loss=recipe.loss)
     if test is not None:
-        test = samples(net, theta, *test, loss=loss)
-    _check(net, layer, draws, epochs, batch, len(x), together)
+        test = samples(net, theta, *test, loss=recipe.loss)
+    _check(net, layer, draws, recipe.epochs, together)
+    recipe.check_batch(len(x))
     sizes = stack.kept_counts(net, keep)
     narrow = stack.narrow(net, sizes, layer)
     h = features(net, theta, x, layer)
@@ -144,16 +144,8 @@ def train(
         "dtype": str(h.dtype),
         "sizes": sizes,
         "order": order,
-        "step_size": step_size,
-        "momentum": momentum,
-        "nesterov": nesterov,
-        "weight_decay": weight_decay,
-        "schedule": repr(schedule) if schedule is not None else None,
-        "batch": batch,
-        "epochs": epochs,
-        "stop": stop,
-        "loss": loss,
-        "mixed_precision": mixed_precision,
+        **recipe.label,
+        "epochs": recipe.epochs,
     }
     book = _Book(folder, label, seeds)
     if together is None:
@@ -171,18 +163,10 @@ def train(
             alive=group,
             start=tree.stack([born[t][1] for t in group]),
             generator=torch.Generator().manual_seed(order),
-            batch=batch,
-            step_size=step_size,
-            momentum=momentum,
-            nesterov=nesterov,
-            weight_decay=weight_decay,
-            schedule=schedule,
-            loss=loss,
-            stop=stop,
+            recipe=recipe,
             finish=book.write,
-            mixed_precision=mixed_precision,
         )
-        steps = epochs * job.per_epoch
+        steps = int(recipe.epochs) * job.per_epoch
         path = None if folder is None else folder / "training.pt"
         run = Run(job, moments=[], losses=h.new_empty(steps))
         run.go(
@@ -194,7 +178,9 @@ def train(
         job.close()
         if path is not None:
             path.unlink(missing_ok=True)
-    return _measured(net, theta, narrow, layer, book, born, (h, y), test, loss)
+    return _measured(
+        net, theta, narrow, layer, book, born, (h, y), test, recipe.loss
+    )
 
 
 @torch.no_grad()
@@ -283,16 +269,13 @@ def _measured(net, theta, narrow, layer, book, born, data, test, loss):
     )
 
 
-def _check(net, layer, draws, epochs, batch, n, together):
+def _check(net, layer, draws, epochs, together):
     if not 0 <= layer < net.depth:
         raise ValueError(
             f"layer is {layer}; the network's layers with a subnetwork are 0 "
             f"to {net.depth - 1}"
         )
-    for name, value in (("draws", draws), ("epochs", epochs)):
-        if value < 1 or value != int(value):
-            raise ValueError(f"{name} is {value}; a whole number from 1 fits")
-    if not 1 <= batch <= n:
-        raise ValueError(f"batch is {batch}; 1 to {n} will do")
-    if together is not None and together < 1:
-        raise ValueError(f"together is {together}; None or 1 and more fit")
+    whole("draws", draws)
+    whole("epochs", epochs)
+    if together is not None:
+        whole("together", together)

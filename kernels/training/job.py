@@ -1,13 +1,11 @@
 """What a run of SGD does, step by step, and what a checkpoint holds of it."""
 
-import math
-
 import torch
 from torch.nn import functional
 
 from kernels.networks import losses, tree
-from kernels.networks.checks import one_of
 from kernels.networks.samples import samples
+from kernels.training import dropout as drop
 from kernels.training.dropout import forward
 from kernels.training.evaluation import evaluate
 from kernels.training.minibatches import Shuffled, checksum
@@ -15,62 +13,32 @@ from kernels.training.precision import Precision
 
 
 class Job:
-    """SGD on one network; arguments as for `train`, ``rates`` its dropout.
+    """SGD on one network, as ``recipe`` has it.
 
     ``theta`` are the parameters as they are now, ``label`` what tells this
     run from others.
     """
 
-    def __init__(
-        self,
-        net,
-        theta,
-        data,
-        *,
-        step_size,
-        generator,
-        batch,
-        momentum,
-        nesterov,
-        weight_decay,
-        schedule,
-        loss,
-        rates,
-        augment,
-        sampling,
-        stop,
-        measure,
-        mixed_precision,
-    ):
-        _check_numbers(step_size, momentum, nesterov, weight_decay)
-        one_of("sampling", sampling, ("epochs", "independent"))
-        one_of("stop", stop, (None, "separation"))
+    def __init__(self, net, theta, data, recipe, generator, measure):
+        rates = drop.rates(net, recipe.dropout)
         net.check(theta)
-        x, y = _check_data(net, theta, data, batch, loss)
+        x, y = _check_data(net, theta, data, recipe)
         self._live = tree.copy(theta)
         leaves = [part.requires_grad_() for part in tree.parts(self._live)]
         self.theta = tree.at_rest(self._live)
-        self._optimizer = torch.optim.SGD(
-            leaves,
-            lr=step_size,
-            momentum=momentum,
-            nesterov=nesterov,
-            weight_decay=weight_decay,
-            fused=True,
-        )
+        self._optimizer = recipe.optimizer(leaves)
+        afresh = recipe.sampling == "independent"
         self._minibatches = Shuffled(
-            x, y, batch, [generator], afresh=sampling == "independent"
+            x, y, recipe.batch, [generator], afresh=afresh
         )
         self.per_epoch = self._minibatches.per_epoch
         self._noise = None
-        if any(rates) or augment is not None:
+        if any(rates) or recipe.augment is not None:
             seed = torch.randint(2**63 - 1, (), generator=generator)
             self._noise = torch.Generator(x.device).manual_seed(int(seed))
         self._net, self._data, self._rates = net, data, rates
-        self._step_size, self._schedule = step_size, schedule
-        self._loss, self._augment, self._stop = loss, augment, stop
-        self._measure = measure
-        self._precision = Precision(mixed_precision, x)
+        self._recipe, self._measure = recipe, measure
+        self._precision = Precision(recipe.mixed_precision, x)
         self._done, self.over = 0, False
         self._wrong = torch.zeros((), dtype=torch.int64, device=x.device)
         self.label = {
@@ -78,38 +46,27 @@ class Job:
             "start": [checksum(part) for part in tree.parts(theta)],
             "dtype": str(x.dtype),
             "data": self._minibatches.label,
-            "batch": batch,
-            "sampling": sampling,
-            "step_size": step_size,
-            "momentum": momentum,
-            "nesterov": nesterov,
-            "weight_decay": weight_decay,
-            "schedule": _name(schedule),
-            "loss": loss,
+            **recipe.label,
             "dropout": list(rates),
-            "augment": _name(augment),
-            "stop": stop,
-            "mixed_precision": mixed_precision,
         }
 
     def step(self):
         """One step; returns the minibatch's loss before it."""
         x, y = self._minibatches.next()
-        if self._augment is not None:
-            x = self._augment(x, self._noise)
+        if self._recipe.augment is not None:
+            x = self._recipe.augment(x, self._noise)
         x = self._precision.inputs(x)
         with self._precision():
             z = forward(self._net, self._live, x, self._rates, self._noise)
         z = self._precision.outputs(z)
-        loss = _mean_loss(z, y, self._loss)
+        loss = _mean_loss(z, y, self._recipe.loss)
         self._optimizer.zero_grad()
         loss.backward()
-        if self._schedule is not None:
-            factor = self._schedule(self._done, self.per_epoch)
-            self._optimizer.param_groups[0]["lr"] = self._step_size * factor
+        rate = self._recipe.rate(self._done, self.per_epoch)
+        self._optimizer.param_groups[0]["lr"] = rate
         self._optimizer.step()
         self._done += 1
-        if self._stop:
+        if self._recipe.stop:
             self._look(z.detach(), y)
         return loss.detach()
 
@@ -120,7 +77,7 @@ class Job:
             sound = bool(torch.isfinite(z).all())  # check() tells of others
             if sound and (any(self._rates) or int(self._wrong) == 0):
                 _, error = evaluate(
-                    self._net, self.theta, *self._data, loss=self._loss
+                    self._net, self.theta, *self._data, loss=self._recipe.loss
                 )
                 self.over = error == 0
             self._wrong.zero_()
@@ -141,9 +98,9 @@ class Job:
         return FloatingPointError(
             f"{what} is not finite at step {k} with step size "
             f"{self._optimizer.param_groups[0]['lr']:g}: try step_size="
-            f"{self._step_size / 3:.2g}, a smaller initialisation, or inputs "
-            "normalised by one mean and one standard deviation for all "
-            "features"
+            f"{self._recipe.step_size / 3:.2g}, a smaller initialisation, or "
+            "inputs normalised by one mean and one standard deviation for "
+            "all features"
         )
 
     @property
@@ -176,33 +133,12 @@ def _mean_loss(z, y, loss):
     return losses.sample_losses(z, y, loss).mean()
 
 
-def _name(function):
-    """A name that is the same in every process."""
-    return getattr(function, "__qualname__", repr(function))
-
-
-def _check_numbers(step_size, momentum, nesterov, weight_decay):
-    if not (step_size > 0 and math.isfinite(step_size)):
-        raise ValueError(
-            f"step_size is {step_size}; a positive number will do"
-        )
-    if not 0 <= momentum < 1:
-        raise ValueError(
-            f"momentum is {momentum}; 0 or more and less than 1 will do"
-        )
-    if nesterov and momentum == 0:
-        raise ValueError("nesterov needs a momentum; momentum is 0")
-    if not (weight_decay >= 0 and math.isfinite(weight_decay)):
-        raise ValueError(f"weight_decay is {weight_decay}; 0 or more will do")
-
-
-def _check_data(net, theta, data, batch, loss):
+def _check_data(net, theta, data, recipe):
     """The inputs as layer 1 reads them, and the targets as the loss does."""
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise TypeError(
             f"data is a {type(data).__name__}; a pair (x, y) will do"
         )
-    h, y = samples(net, theta, *data, loss=loss)
-    if not 1 <= batch <= len(h):
-        raise ValueError(f"batch is {batch}; 1 to {len(h)} will do")
+    h, y = samples(net, theta, *data, loss=recipe.loss)
+    recipe.check_batch(len(h))
     return h, y

@@ -74,7 +74,7 @@ def test_rooms_are_entered_by_their_doors():
     "line",
     [
         "from kernels.networks.batchnorm import fold_batch_norm",
-        "import kernels.paths.structure",
+        "import kernels.paths.descend",
         "from kernels import alignment",
         "from kernels.interpolation import _still",
     ],

@@ -1,0 +1,168 @@
+"""How SGD is to run: one description for everything that trains."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kernels.networks.checks import one_of, whole
+from kernels.networks.losses import LOSSES
+from kernels.runs.loop import count_steps
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """SGD's settings.
+
+    With g the gradient of the minibatch's mean loss plus ``weight_decay``
+    times the parameters (biases too), each step takes v = momentum v + g and
+    subtracts s_k v, with ``nesterov`` s_k (g + momentum v).
+
+    Parameters
+    ----------
+    schedule : None, or a function of the step k = 0, 1, … and the number of
+        steps in an epoch: s_k = step_size * schedule(k, per_epoch).
+        :class:`StepDecay`, :class:`InverseTime`.
+    epochs, steps : one of them; an epoch is n // batch steps.
+    dropout : one rate, or one a hidden layer
+        Drops neurons of linear layers and whole channels of convolutions;
+        the kept are multiplied by 1 / (1 - rate).
+    augment : None, or a function of a minibatch's x and a generator on its
+        device, such as :class:`CropFlip`.
+    sampling : ``"epochs"``: each epoch in a new order, a last minibatch that
+        is not full left out; ``"independent"``: each minibatch a new subset.
+    stop : None, or ``"separation"``: the run ends after an epoch that leaves
+        no error on the training set.
+    mixed_precision : products in bfloat16, images channels-last, on the CPU
+        as on CUDA; parameters, gradients, momenta and the loss stay float32.
+        Float32 parameters only.
+
+    Raises ValueError for a setting out of range.  ``repr`` names what differs
+    from the defaults, the same in every process.
+
+    >>> Recipe(0.1, momentum=0.9, epochs=3)
+    Recipe(step_size=0.1, momentum=0.9, epochs=3)
+    """
+
+    step_size: float
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    schedule: Callable[[int, int], float] | None = None
+    batch: int = 100
+    epochs: float | None = None
+    steps: int | None = None
+    loss: str = "cross_entropy"
+    dropout: float | Sequence[float] = 0.0
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
+    sampling: str = "epochs"
+    stop: str | None = None
+    mixed_precision: bool = False
+
+    def __post_init__(self):
+        _positive("step_size", self.step_size)
+        if not 0 <= self.momentum < 1:
+            raise ValueError(
+                f"momentum is {self.momentum}; 0 or more and less than 1 will "
+                "do"
+            )
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum; momentum is 0")
+        decay = self.weight_decay
+        if not (decay >= 0 and math.isfinite(decay)):
+            raise ValueError(f"weight_decay is {decay}; 0 or more will do")
+        whole("batch", self.batch)
+        if self.epochs is not None:
+            _positive("epochs", self.epochs)
+        if self.steps is not None:
+            whole("steps", self.steps)
+        one_of("loss", self.loss, LOSSES)
+        one_of("sampling", self.sampling, ("epochs", "independent"))
+        one_of("stop", self.stop, (None, "separation"))
+        if isinstance(self.dropout, Sequence):
+            object.__setattr__(self, "dropout", tuple(self.dropout))
+
+    @classmethod
+    def of(cls, recipe: "Recipe | None", settings: dict, **defaults: Any):
+        """A recipe with settings changed, or one of defaults and settings."""
+        if recipe is None:
+            return cls(**(defaults | settings))
+        if not isinstance(recipe, cls):
+            raise TypeError(
+                f"recipe is a {type(recipe).__name__}; a training.Recipe, or "
+                "its settings as keywords, will do"
+            )
+        return replace(recipe, **settings)
+
+    def __repr__(self) -> str:
+        changed = [
+            f"{f.name}={_name(getattr(self, f.name))}"
+            for f in fields(self)
+            if f.default is MISSING or getattr(self, f.name) != f.default
+        ]
+        return f"Recipe({', '.join(changed)})"
+
+    @property
+    def label(self) -> dict[str, Any]:
+        """Its settings by name, functions by theirs; not the run's length."""
+        found = {
+            f.name: _plain(getattr(self, f.name))
+            for f in fields(self)
+            if f.name not in ("epochs", "steps")
+        }
+        return found | {"stop": self.stop}
+
+    def optimizer(self, leaves: Iterable[Tensor], *, fused: bool = True):
+        """PyTorch's SGD on ``leaves``, at the first step's size."""
+        return torch.optim.SGD(
+            list(leaves),
+            lr=self.step_size,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+            fused=fused,
+        )
+
+    def rate(self, k: int, per_epoch: int) -> float:
+        """The step size s_k."""
+        if self.schedule is None:
+            return self.step_size
+        return self.step_size * self.schedule(k, per_epoch)
+
+    def total(self, per_epoch: int) -> int:
+        """The run's length in steps."""
+        return count_steps(self.epochs, self.steps, per_epoch)
+
+    def check_batch(self, samples: int) -> None:
+        """ValueError where a minibatch holds more than there is."""
+        if self.batch > samples:
+            raise ValueError(f"batch is {self.batch}; 1 to {samples} will do")
+
+    def refuse(self, where: str, *names: str) -> None:
+        """ValueError for settings that some training does not have."""
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name in names and value != f.default:
+                raise ValueError(
+                    f"{f.name} is {_name(value)}; {where} has {f.default!r} "
+                    "alone"
+                )
+
+
+def _name(value) -> str:
+    """A name that is the same in every process."""
+    return getattr(value, "__qualname__", repr(value))
+
+
+def _plain(value):
+    """What a checkpoint may hold: functions by name."""
+    known = isinstance(value, bool | int | float | str | tuple)
+    return value if known else _name(value)
+
+
+def _positive(name, value):
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} is {value}; a positive number will do")
