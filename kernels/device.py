@@ -22,6 +22,8 @@ import torch
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 BACKENDS = ("torch", "cupy")
 
+torch.backends.cudnn.allow_tf32 = False  # see `tf32`
+
 
 def pick(device=None):
     """The device to compute on.
@@ -194,19 +196,22 @@ def cupy_stream(device=None):
 
 @contextlib.contextmanager
 def tf32():
-    """Lets float32 matrix products on CUDA round their factors to TF32.
+    """Lets float32 products and convolutions on CUDA round to TF32.
 
-    TF32 keeps 10 bits of the mantissa (relative error about 5e-4) and runs
-    on the tensor cores.  A captured CUDA graph keeps what held when it was
-    captured.
+    Outside of it neither does: importing this module turns off what cuDNN
+    does by default.  TF32 keeps 10 bits of the mantissa (relative error about
+    5e-4) and runs on the tensor cores.  A captured CUDA graph keeps what held
+    when it was captured.
     """
-    matmul = torch.backends.cuda.matmul
-    before = matmul.allow_tf32
-    matmul.allow_tf32 = True
+    flags = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [flag.allow_tf32 for flag in flags]
+    for flag in flags:
+        flag.allow_tf32 = True
     try:
         yield
     finally:
-        matmul.allow_tf32 = before
+        for flag, was in zip(flags, before):
+            flag.allow_tf32 = was
 
 
 def seed_for(seed, *names):

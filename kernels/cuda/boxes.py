@@ -57,8 +57,9 @@ def interval_boxes(
     warps = launch.cover(jobs, blocks)
     bounds = start.new_empty(4, intervals, outputs, samples)
     arguments = (
-        *(start, end, layer[0].contiguous(), other[0].contiguous()),
-        *(layer[1], other[1], start.new_tensor(places), bounds),
+        *map(launch.dense, (start, end, layer[0], other[0])),
+        *map(launch.dense, (layer[1], other[1])),
+        *(start.new_tensor(places), bounds),
         *(neurons, samples, intervals, outputs),
     )
     launch.launch(

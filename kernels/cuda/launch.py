@@ -108,6 +108,11 @@ def vectors(count: int, *tensors: Tensor) -> bool:
     )
 
 
+def dense(tensor: Tensor | None) -> Tensor | None:
+    """``tensor`` laid out row by row, as the kernels read it; None is None."""
+    return None if tensor is None else tensor.contiguous()
+
+
 def padded(tensor: Tensor) -> Tensor:
     """``tensor`` with rows of whole packs that start on 16 bytes.
 

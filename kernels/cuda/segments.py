@@ -68,7 +68,7 @@ def segment_losses(
     sums = start.new_empty(2, points, tiles, dtype=torch.float64)
     at = torch.tensor(places, dtype=start.dtype, device=start.device)
     arguments = (
-        *(start, end, a0.contiguous(), a1.contiguous(), c0, c1, at),
+        *(start, end, *map(launch.dense, (a0, a1, c0, c1)), at),
         labels(y).contiguous(),
         y.contiguous() if loss == "square" else None,
         start.new_empty(split, points, outputs, pitch),

@@ -57,7 +57,7 @@ def stability(
     first: int = 1,
     keep: float | Sequence[int | float] = 0.5,
     draws: int = 200,
-    rescale: str | float | Sequence[float] | None = "brent",
+    rescale: str | float | Sequence[float] | None = "best",
     loss: str = "cross_entropy",
     generator: torch.Generator,
     test: tuple[Tensor, Tensor] | None = None,
@@ -66,7 +66,7 @@ def stability(
     """Drop random units of layers ``first`` … d - 1, ``draws`` times.
 
     Dropout stability (K19, Definition 1) at one i.  N21, experiment B, with
-    ``rescale="brent"``; K19, Figure 2, left, with ``rescale=1 / (1 - p)``,
+    ``rescale="best"``; K19, Figure 2, left, with ``rescale=1 / (1 - p)``,
     ``keep=1 - p`` and 20 draws.
 
     Parameters
@@ -74,11 +74,11 @@ def stability(
     x, y : the training set on which draws are compared; y class indices, or
         for the square loss also real targets.
     keep : as in :func:`counts`.
-    rescale : "brent", the best factor >= 0 of the network's output on the
+    rescale : "best", the best factor >= 0 of the network's output on the
         training set, put on the columns of A_d (:func:`best_scale`; without
-        biases nothing more general is gained by a factor a layer); None, no
-        factor; "inverse", width over kept units in each dropped layer; a
-        number, or one a hidden layer.
+        biases nothing more general is gained by a factor a layer; "brent",
+        N21's word, is the same); None, no factor; "inverse", width over kept
+        units in each dropped layer; a number, or one a hidden layer.
     test : (x, y), evaluated for every draw with the factor found on the
         training set.
     batch : samples at once.
@@ -88,7 +88,7 @@ def stability(
 
     Cost: one pass through layers 1 … ``first`` for all draws together, then
     for each draw a pass through a network that has the kept units alone; with
-    "brent" some six passes over the outputs.  Memory: the outputs of all
+    "best" some six passes over the outputs.  Memory: the outputs of all
     draws on the training set, or of as many as fit 1 GiB at a time.
     """
     theta = net.check(theta)
@@ -100,7 +100,7 @@ def stability(
         sets.append(samples(net, theta, *test, loss=loss))
     with torch.no_grad():
         run = _Run(net, theta, subsets, first, factors, loss, batch)
-        scale, measures = run.all(sets, brent=rescale == "brent")
+        scale, measures = run.all(sets, best=_is_best(rescale))
     for losses_found, _ in measures:
         check_finite("the dropout networks' loss", losses_found)
     kept = [[layer[t] for layer in subsets] for t in range(draws)]
@@ -111,16 +111,21 @@ def stability(
     )
 
 
+def _is_best(rescale):
+    """N21 names the method that finds it, Brent's; either word will do."""
+    return isinstance(rescale, str) and rescale in ("best", "brent")
+
+
 def _factors(net, rescale, sizes, first):
     """One factor a hidden layer, those below ``first`` 1."""
     hidden = net.depth - 1
-    if rescale is None or rescale == "brent":
+    if rescale is None or _is_best(rescale):
         factors = [1.0] * hidden
     elif rescale == "inverse":
         factors = [h / size for h, size in zip(net.hidden, sizes)]
     elif isinstance(rescale, str):
         raise ValueError(
-            f"rescale is {rescale!r}; 'brent', 'inverse', None, a number or "
+            f"rescale is {rescale!r}; 'best', 'inverse', None, a number or "
             "one a hidden layer will do"
         )
     elif isinstance(rescale, int | float):
@@ -150,7 +155,7 @@ class _Run:
         last = first == net.depth - 1  # nothing else is dropped
         self.fused = last and launch.usable(theta[0][0], net.widths[-1])
 
-    def all(self, sets, *, brent):
+    def all(self, sets, *, best):
         """Factors (draws,) and, for each set, (loss, error), (draws,)."""
         (x, y), outputs = sets[0], self.net.widths[-1]
         bias = self.theta[-1][1]
@@ -163,7 +168,7 @@ class _Run:
                 chosen = range(start, min(start + group, self.draws))
                 s = self.outputs(chosen, x)  # (draws, outputs, n)
                 r = torch.ones(len(chosen), dtype=torch.float64)
-                if brent:
+                if best:
                     r = best_scale(s, y, bias=bias, loss=self.loss).cpu()
                 scale.append(r)
                 for k, (points, targets) in enumerate(sets):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kernels import device as _device  # noqa: F401, no silent TF32
 from kernels import states
 from kernels.networks import checks, tree
 from kernels.networks.checks import check_parameters, one_of, whole

@@ -126,6 +126,11 @@ def test_tf32_holds_within_its_block_only():
     with warnings.catch_warnings(action="error"), device.tf32():
         assert matmul.allow_tf32
     assert matmul.allow_tf32 == before
+    convolutions = torch.backends.cudnn
+    assert not convolutions.allow_tf32
+    with device.tf32():
+        assert convolutions.allow_tf32
+    assert not convolutions.allow_tf32
     with pytest.raises(ZeroDivisionError), device.tf32():
         _ = 1 / 0
     assert matmul.allow_tf32 == before

@@ -194,7 +194,7 @@ def test_best_scale_starts_from_few_samples():
 @pytest.mark.parametrize("first", [1, 2])
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 @pytest.mark.parametrize(
-    "rescale", ["brent", "inverse", None, 1.5, [0.5, 2.0]]
+    "rescale", ["best", "brent", "inverse", None, 1.5, [0.5, 2.0]]
 )
 def test_every_draw_is_its_dropout_network(first, loss, rescale):
     net = networks.mlp([3, 9, 7, 4])
@@ -213,6 +213,7 @@ def test_every_draw_is_its_dropout_network(first, loss, rescale):
         generator=cases.seeded(3),
     )
     expected = {
+        "best": [1.0, None],
         "brent": [1.0, None],
         "inverse": [9 / 4, 7 / 3],
         None: [1.0, 1.0],
@@ -225,7 +226,7 @@ def test_every_draw_is_its_dropout_network(first, loss, rescale):
         assert [len(k) for k in kept] == [4 if first == 1 else 9, 3]
         assert scales[0] == expected[0]
         assert scales[1] == found.scale[t] == expected[1] or (
-            rescale == "brent" and scales[1] == found.scale[t] >= 0
+            rescale in ("best", "brent") and scales[1] == found.scale[t] >= 0
         )
         for points, targets, values, errors in (
             (x, y, found.train_loss, found.train_error),
