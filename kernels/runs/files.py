@@ -7,21 +7,24 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def whole(path):
+def whole(path, *, durable=False):
     """A temporary file beside `path`, to be written inside the block.
 
-    Yields its path.  At the block's end it is flushed to disk and renamed to
-    `path`; where the block fails it is removed and `path` stays as it was.
-    Folders on the way are made.  Any number of processes may write the same
-    `path` at once: the last rename wins.
+    Yields its path.  At the block's end it is renamed to `path`; where the
+    block fails it is removed and `path` stays as it was: whoever reads `path`
+    finds all of it or what was there before.  `durable` waits until the disk
+    has it, so that this holds through a power failure too; on a busy disk
+    that takes seconds.  Folders on the way are made.  Any number of processes
+    may write the same `path` at once: the last rename wins.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}-{uuid.uuid4().hex}.tmp")
     try:
         yield scratch
-        with open(scratch, "rb+") as written:
-            os.fsync(written.fileno())
+        if durable:
+            with open(scratch, "rb+") as written:
+                os.fsync(written.fileno())
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)

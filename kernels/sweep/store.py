@@ -55,5 +55,6 @@ class Store:
         """Stores a result; the bytes depend on the arguments alone."""
         record = {"cell": label(cell), "point": point, "result": result}
         text = json.dumps(record, indent=1) + "\n"
-        with files.whole(self.folder / f"{name}.json") as scratch:
+        path = self.folder / f"{name}.json"
+        with files.whole(path, durable=True) as scratch:
             scratch.write_text(text, encoding="utf-8", newline="\n")
