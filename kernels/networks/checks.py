@@ -107,7 +107,7 @@ def _check_tensor(where, tensor, shape, first):
 
 def check_finite(where: str, values: Tensor) -> None:
     """Raise ValueError where a tensor has values that are not finite."""
-    if math.isfinite(float(values.sum())):  # as no sum with others is
+    if math.isfinite(float(values.detach().sum())):  # as no sum with others is
         return
     if not bool(torch.isfinite(values).all()):
         bad = int((~torch.isfinite(values)).sum())
