@@ -609,9 +609,9 @@ draw_prices()
 #   that fits best, that is what its networks make, and it is as good as half
 #   of such a network gets without new weights. The learned curves and the
 #   subnetworks' path are the lowest; the Bézier curve only on its 101 points,
-#   while the subnetworks' maximum is proved. The bounds for lines and chain
-#   are loose here: through seven layers the intervals' bounds multiply, and
-#   so few intervals do not close the gap.
+#   while the subnetworks' maximum is proved. Where a
+#   bound lies above the highest value found by more than 5 %, its budget of
+#   intervals ended first.
 # - **Wide, trained with dropout.** Now every way but the plain line is low.
 #   Matching {eq}`eq-fu-match` by weights costs next to nothing and takes most
 #   of the barrier away, by activations a little more. With three layers the

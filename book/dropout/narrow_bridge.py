@@ -282,8 +282,8 @@ _ = axes[1].figure.legend(
 # nothing is convex, and the bound is that of {eq}`eq-sl-chord`, by bisection
 # until it is within 5 % of what is attained. Four layers are within its
 # reach, and the bound holds for the whole path. Each layer more multiplies
-# its excess: at eight it still closes for small $p$, at ten it says little
-# ({ref}`dropout-noise`), at the eleven of {ref}`dropout-vgg` next to nothing.
+# its excess; deeper networks want the segment cut where units change sign
+# ({ref}`dropout-certificates`).
 #
 # Note the shape. The path does not stay up where the dropout networks are: it
 # comes *down* in the middle, to the narrow network, which was trained as it

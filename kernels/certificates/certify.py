@@ -69,7 +69,8 @@ def certify(
     batch : samples at once; None: as many as hold one layer's activations at
         all points in 128 MiB.
     engine : "boxes", "pieces", or None: by a probe of the path (shallow
-        networks and short moves want boxes, deep ones pieces).
+        networks, short moves and convolutions get boxes, deep fully
+        connected networks pieces).
     seconds : None, or when to stop, wherever the bounds are then: results
         depend on the machine.
 
