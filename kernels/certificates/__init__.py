@@ -1,9 +1,6 @@
 """Suprema over the continuum of a path: exact where the path's theory makes
-them so, rigorous upper bounds elsewhere.
+them so, rigorous upper bounds elsewhere."""
 
-``bounds`` and ``rounding``, modules, hold what the proofs are about."""
-
-from kernels.certificates import bounds, rounding
 from kernels.certificates.certificate import Certificate, Segment
 from kernels.certificates.certify import certify
 from kernels.certificates.errors import error_supremum
@@ -13,10 +10,8 @@ from kernels.certificates.quartic import square_supremum
 __all__ = [
     "Certificate",
     "Segment",
-    "bounds",
     "certify",
     "error_supremum",
     "flips",
-    "rounding",
     "square_supremum",
 ]
