@@ -343,8 +343,7 @@ ax.set(yscale="log", xlabel="s along the segment", ylabel="training loss")
 _ = ax.legend(title="intervals", fontsize=8, ncols=2)
 
 # %% [markdown]
-# In {numref}`fig-ce-closing` the steps come down to the curve, fastest where
-# it is high, for there the cross entropy is nearly linear. No grid enters a
+# In {numref}`fig-ce-closing` the steps come down to the curve. No grid enters a
 # bound: the black curve is drawn for comparison alone.
 #
 # ## The error
@@ -387,6 +386,9 @@ _ = ax.legend(title="intervals", fontsize=8, ncols=2)
 # $\sum_{j \ne y} p_j \le 1$.
 # ```
 #
+# The product with $|W|$ costs a second forward pass. At a knot `certify` first
+# bounds $|W| v$ by the rows' Euclidean norms times that of $v$, and multiplies
+# only where the allowance would exceed $10^{-8}$ of the loss.
 # Underflow adds $2^{-1020}$ a product, the square loss is expanded, the mean
 # is summed exactly and rounded once. On a general interval the same bound runs
 # beside the box: with $M$ the larger of $|W|$ at the segment's ends and
