@@ -13,6 +13,11 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" trains on CIFAR-10, thin and at full width
+width = 0.1  # from 0.02 to 1: of VGG-11's channels
+narrow = 0.025  # from 0.01 to 1: the same, of the narrow network
+p = 0.25  # from 0 to 0.9: dropped on Theorem 3's path
+samples = 256  # images on which the path is measured
+select = 64  # of them, those on which draws are compared
 cases = ""  # all, or those to run: "accuracies full A, quantities thin plain"
 
 # %% tags=["remove-cell"]
@@ -26,7 +31,16 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("dropout/vgg11", profile, cases=cases)
+run = chapter.start(
+    "dropout/vgg11",
+    profile,
+    width=width,
+    narrow=narrow,
+    p=p,
+    samples=samples,
+    select=select,
+    cases=cases,
+)
 
 # %% [markdown]
 # ## What the paper reports
@@ -97,8 +111,8 @@ scale = run.scale(
     laptop={
         "digits": dict(
             dataset="digits",
-            width=1 / 10,  # of VGG-11's channels
-            narrow=1 / 40,  # the same, of the narrow network
+            width=width,
+            narrow=narrow,
             rates=[0.05] * 3 + [0.1] * 7,  # a fifth of K19's
             stages=dict(
                 A=[digits],
@@ -107,10 +121,10 @@ scale = run.scale(
                 star=[stage(0, 16, 0.01, 16, batch=32)],
             ),
             augment=False,
-            p=0.25,  # dropped on Theorem 3's path
+            p=p,
             scored=1297,  # training images on which accuracy is measured
-            samples=256,  # of them, those on which the path is measured
-            select=64,  # of them, those on which draws are compared
+            samples=samples,  # of them
+            select=select,
             noisy=24,  # of them, those on which stability is measured
             dtype="float64",
             mixed=False,

@@ -14,6 +14,9 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs MNIST up to the paper's N = 3200
+trials = 5  # from 2 to 100: pairs of solutions at each width
+step_size = 0.2  # alpha
+steps = [400, 600]  # from 200 to 10000: k and k', minibatches of 100
 cases = ""  # all, or those to run: "N=800 trial=0, N=3200"
 
 # %% tags=["remove-cell"]
@@ -27,7 +30,14 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("meanfield/connectivity", profile, cases=cases)
+run = chapter.start(
+    "meanfield/connectivity",
+    profile,
+    trials=trials,
+    step_size=step_size,
+    steps=steps,
+    cases=cases,
+)
 
 # %% [markdown]
 # ## The claim
@@ -80,10 +90,10 @@ scale = run.scale(
     laptop=dict(
         dataset="digits",
         widths=[50, 100, 200, 400, 800, 1600],
-        trials=5,  # pairs of solutions at each width
-        step_size=0.2,  # alpha
+        trials=trials,
+        step_size=step_size,
         std=[[1.0, 3.0], [1.0, 1.0]],  # of w_i (times sqrt(d)) and a_i
-        steps=[400, 600],  # k and k', minibatches of 100
+        steps=steps,
         dtype="float64",
         frames=True,
     ),

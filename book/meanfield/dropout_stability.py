@@ -12,6 +12,10 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs MNIST at the paper's own widths
+trials = 5  # from 2 to 100: networks of each width
+step_size = 0.5  # alpha
+looks = 20  # from 2 to 100: times at which the loss is measured
+steps = 390  # minibatches of 100: 30 epochs, so that T = 15
 cases = ""  # all, or those to run: "main N=3200 trial=0, literal"
 
 # %% tags=["remove-cell"]
@@ -25,7 +29,15 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("meanfield/dropout_stability", profile, cases=cases)
+run = chapter.start(
+    "meanfield/dropout_stability",
+    profile,
+    trials=trials,
+    step_size=step_size,
+    looks=looks,
+    steps=steps,
+    cases=cases,
+)
 
 # %% [markdown]
 # ## The claim
@@ -97,13 +109,13 @@ scale = run.scale(
             "main": dict(
                 dataset="digits",
                 widths=[50, 100, 200, 400, 800, 1600],
-                trials=5,
-                step_size=0.5,  # alpha
+                trials=trials,
+                step_size=step_size,
                 std=[1.0, 1.0],  # of the initial w_i (times sqrt(d)) and a_i
-                steps=390,  # minibatches of 100: 30 epochs, so that T = 15
+                steps=steps,
             )
         },
-        looks=20,
+        looks=looks,
         dtype="float64",
     ),
     paper=dict(

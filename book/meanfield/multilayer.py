@@ -14,6 +14,10 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs MNIST and CIFAR-10
+trials = 4  # from 2 to 100: networks of each width
+law_steps = 150  # of SGD, to measure the scaling
+law_step_size = 0.3  # alpha, where the first step is measured
+lazy_step_size = 0.5  # alpha, of the lazy scaling
 cases = ""  # all, or those to run: "three features N=800 trial=0, pairs"
 
 # %% tags=["remove-cell"]
@@ -27,7 +31,15 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("meanfield/multilayer", profile, cases=cases)
+run = chapter.start(
+    "meanfield/multilayer",
+    profile,
+    trials=trials,
+    law_steps=law_steps,
+    law_step_size=law_step_size,
+    lazy_step_size=lazy_step_size,
+    cases=cases,
+)
 
 # %% [markdown]
 # ## The claim
@@ -199,29 +211,29 @@ pixels, feats = "cifar10", "vgg16_features"
 scale = run.scale(
     laptop=dict(
         cases={
-            "two layers": case("digits", five, 4, [1, 1], 0.5, 390),
-            "three layers": case("digits", five, 4, [1, 1, 1], 0.3, 325),
-            "four layers": case("digits", four, 4, small, 0.2, 520),
+            "two layers": case("digits", five, trials, [1, 1], 0.5, 390),
+            "three layers": case("digits", five, trials, [1, 1, 1], 0.3, 325),
+            "four layers": case("digits", four, trials, small, 0.2, 520),
             "four layers moving": case(
                 "digits", [32, 128], 4, small, 0.2, 520, **moving
             ),
             "four layers fixed": case(
-                "digits", four, 4, large, 0.3, 390, **fixed
+                "digits", four, trials, large, 0.3, 390, **fixed
             ),
             "fixed smaller": case("digits", [64], 4, small, 0.3, 390, **fixed),
         },
         scaling=dict(
             dataset="digits",
             widths=four,
-            trials=[4] * 4,
-            step_size=0.3,
-            lazy_step_size=0.5,
-            steps=150,
+            trials=[trials] * len(four),
+            step_size=law_step_size,
+            lazy_step_size=lazy_step_size,
+            steps=law_steps,
         ),
         pairs=dict(
             dataset="digits",
             widths=five,
-            trials=[4] * 5,
+            trials=[trials] * len(five),
             step_size=0.3,
             steps=[325, 260],
         ),

@@ -13,6 +13,10 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs the paper's networks
+hidden = [40, 40, 40, 40, 40, 40]  # units of each hidden layer
+models = 5  # from 2 to 100: networks that lose half of their units
+subsets = 3  # T_A, draws of experiment (A) at 1/2
+halves = 100  # T_B, draws of experiment (B) at 1/2
 cases = ""  # all, or those to run: "mnist layer=0, table1 momentum=0.0"
 
 # %% tags=["remove-cell"]
@@ -26,7 +30,15 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("subnetworks/experiments", profile, cases=cases)
+run = chapter.start(
+    "subnetworks/experiments",
+    profile,
+    hidden=hidden,
+    models=models,
+    subsets=subsets,
+    halves=halves,
+    cases=cases,
+)
 
 # %% [markdown]
 # ## Two questions about a layer
@@ -71,10 +83,14 @@ run = chapter.start("subnetworks/experiments", profile, cases=cases)
 scale = run.scale(
     laptop={
         "digits": dict(
-            hidden=[40] * 6,
-            models={"1/2": 5, "1/3": 2, "1/4": 2},  # for each pruning factor
+            hidden=hidden,
+            models={
+                "1/2": models,
+                "1/3": 2,
+                "1/4": 2,
+            },  # for each pruning factor
             draws={
-                "1/2": (3, 100),
+                "1/2": (subsets, halves),
                 "1/3": (3, 50),
                 "1/4": (3, 50),
             },  # T_A, T_B

@@ -12,6 +12,10 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs MNIST and widths from 200 to 3000
+step_size = 0.02  # of SGD
+epochs = 60  # of SGD, at most
+beyond = 5  # epochs after the data are separated
+draws = 50  # T_B, random halves tried for each network
 cases = ""  # all, or those to run: "torch width=1500, width=3000 model=0"
 
 # %% tags=["remove-cell"]
@@ -25,7 +29,15 @@ sys.path.insert(0, str(root))
 # %% tags=["remove-input"]
 from book.tools import chapter
 
-run = chapter.start("subnetworks/width", profile, cases=cases)
+run = chapter.start(
+    "subnetworks/width",
+    profile,
+    step_size=step_size,
+    epochs=epochs,
+    beyond=beyond,
+    draws=draws,
+    cases=cases,
+)
 
 # %% [markdown]
 # ## The claim
@@ -57,9 +69,9 @@ scale = run.scale(
             "torch": {16: 4, 32: 4, 64: 4, 128: 4, 256: 3, 512: 2},
             "normal": {16: 2, 32: 2, 64: 2, 128: 2, 256: 2},
         },
-        sgd=dict(step_size=0.02, momentum=0.9, batch=50, epochs=60),
-        beyond=5,  # epochs after the data are separated
-        draws=50,  # T_B
+        sgd=dict(step_size=step_size, momentum=0.9, batch=50, epochs=epochs),
+        beyond=beyond,
+        draws=draws,
         dtype="float64",
     ),
     paper=dict(

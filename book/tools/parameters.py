@@ -166,16 +166,17 @@ def list_(value):
 
 
 def put(settings, values):
-    """`settings` with `values` in place of equal names.
+    """`settings` with `values` in place of equal names of the same form.
 
     A name that is not among them is looked for in the dicts among them.
     """
     inner = {k: v for k, v in values.items() if k not in settings}
-    return {
-        k: values[k]
-        if k in values
-        else put(v, inner)
-        if isinstance(v, dict)
-        else v
-        for k, v in settings.items()
-    }
+    found = {}
+    for name, old in settings.items():
+        new = values.get(name, old)
+        alike = isinstance(new, list) == isinstance(old, (list, tuple))
+        if isinstance(old, dict):
+            found[name] = put(old, inner)
+        else:
+            found[name] = new if alike else old
+    return found

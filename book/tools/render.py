@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -69,6 +70,7 @@ def output(name, profile, given, root=ROOT):
     if profile == "laptop" and not given:
         return site.notebook(name, root)
     label = "-".join([profile, *(f"{k}={v}" for k, v in given.items())])
+    label = re.sub(r"[^\w.=,+\[\] -]", "_", label)[:150]  # a folder's name
     return Path(root, "_build", "runs", label, f"{name}.ipynb")
 
 
