@@ -32,8 +32,9 @@ def targets(y, samples, classes, *, loss, dtype, trials=None):
     indices = checks.indices("y", y)
     batched = [(samples,)] + ([(trials, samples)] if trials else [])
     real = [(*b, classes) for b in batched]
+    named = indices is not None and classes > 1  # classes, where they fit
     if loss == "cross_entropy" or (
-        indices is not None and classes > 1 and y.shape not in real
+        named and (y.shape in batched or y.shape not in real)
     ):
         if indices is None or y.shape not in batched:
             raise TypeError(
