@@ -13,8 +13,10 @@ from kernels import certificates, networks, paths
 from kernels.certificates.pieces import (
     cover,
     interval,
+    layers,
     loss,
     polynomials,
+    relu,
     roots,
 )
 from kernels.networks import Layer, Network, Pool, losses
@@ -279,6 +281,38 @@ def test_roots_are_few_and_found():
     assert sorted(at.tolist()) == pytest.approx([-0.5, 0.1, 0.7], abs=1e-13)
     assert loose.all()
     assert float(zeta[0]) < 1e-12
+
+
+# ReLU on pieces
+
+
+def one_unit(values, rho):
+    """A piece of one unit with these values at the nodes."""
+    one = torch.ones(1).double()
+    h = torch.tensor(values, dtype=torch.float64)[:, None, None]
+    return layers.Pieces(
+        torch.zeros(1, dtype=torch.long), -one, one, h, rho * one[:, None]
+    )
+
+
+@pytest.mark.parametrize("p", [-0.1, 0.1])
+def test_what_the_box_makes_unsure_is_not_stable(p):
+    none = torch.zeros(1).double()
+    out, _ = relu.relu(one_unit([p], 0.5), none, none + 1)
+    for exact in (0.0, p + 0.5):
+        assert (abs(out.h[0] - exact) <= out.rho).all()
+
+
+def test_a_cut_beside_the_root_is_paid_for(monkeypatch):
+    monkeypatch.setattr(roots, "newton", lambda c, a, b, pa: (a + b) / 2)
+    at = torch.tensor(polynomials.nodes(2), dtype=torch.float64)
+    none = torch.zeros(1).double()
+    piece = one_unit((at + 0.3).tolist(), 0.0)
+    out, cut = relu.relu(piece, none, none + 1)
+    assert cut.tolist() == [0]
+    assert out.hi.tolist() == [0.0, 1.0]
+    # at -0.1 the unit is on, on the side where it was switched off
+    assert float(out.rho[0]) >= 0.2
 
 
 # the loss and the error of samples
