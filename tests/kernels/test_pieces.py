@@ -16,6 +16,7 @@ from kernels.certificates.pieces import (
     layers,
     loss,
     polynomials,
+    pool,
     relu,
     roots,
 )
@@ -313,6 +314,22 @@ def test_a_cut_beside_the_root_is_paid_for(monkeypatch):
     assert out.hi.tolist() == [0.0, 1.0]
     # at -0.1 the unit is on, on the side where it was switched off
     assert float(out.rho[0]) >= 0.2
+
+
+def test_a_maximum_may_be_the_loser_with_its_box():
+    one = torch.ones(1, dtype=torch.float64)
+    h = torch.tensor([[1.0, 0.5], [0.0, 0.75]], dtype=torch.float64)
+    rho = torch.tensor([[0.0, 0.0], [0.0, 0.5]], dtype=torch.float64)
+    piece = layers.Pieces(
+        torch.zeros(1, dtype=torch.long),
+        -one,
+        one,
+        h[None, None, None],
+        rho[None, None],
+    )
+    out, _ = pool.maximum(piece, Pool("max", 2), one * 0, one)
+    assert float(out.h) == 1.0
+    assert 0.25 <= float(out.rho) <= 0.25 + 1e-9
 
 
 # the loss and the error of samples
