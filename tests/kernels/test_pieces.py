@@ -545,3 +545,12 @@ def test_certify_refuses(option, match):
     x, y = labelled(net, 2, 3)
     with pytest.raises(ValueError, match=match):
         certificates.certify(net, path, x, y, **option)
+
+
+def test_the_mean_counts_what_rises_above_the_chord():
+    n = torch.zeros(2, dtype=torch.long)
+    ends = torch.tensor([[1.0, 2.0], [3.0, 0.0]], dtype=torch.float64)
+    excess = torch.tensor([0.5, 1.0], dtype=torch.float64)
+    found = loss.Bounds(*ends, excess, (n[:0], excess[:0], excess[:0]), n, n)
+    assert 2.25 <= found.mean() <= 2.25 + 1e-12
+    assert found.error() == (0.0, 0.0)
