@@ -12,7 +12,7 @@ from torch import Tensor
 from kernels.networks import Network, Parameters
 from kernels.networks.kept import check_ends
 
-_TINY = 1e-12
+_STILL = 1e-6  # a deviation this far below the values is rounding
 
 
 def repaired(
@@ -23,7 +23,8 @@ def repaired(
     In each hidden layer, the first first, a unit's pre-activation z becomes
     ``m + s (z - mean z) / std z``, with m and s the ends' mean and deviation
     over ``x``, interpolated: a row of the weight is scaled and a bias moved,
-    so that the result is a network of the same kind.  At t = 0 and 1 the ends
+    so that the result is a network of the same kind.  A unit that does not
+    move with the data is shifted alone.  At t = 0 and 1 the ends
     are returned as they are.  In between, the path over t is not straight.
 
     ``net``: fully connected, every hidden layer with a bias; ``x``: (n,
@@ -57,7 +58,9 @@ def repaired(
             ends[k] = torch.relu(z)
         mean, size = (torch.lerp(u, v, t) for u, v in zip(*wanted))
         z = h @ weight.T + bias
-        scale = size / z.std(0, correction=0).clamp_min(_TINY)
+        spread = z.std(0, correction=0)
+        still = spread <= _STILL * z.abs().amax(0)
+        scale = torch.where(still, 1.0, size / spread)
         shift = mean - scale * z.mean(0)
         mixed[i] = scale[:, None] * weight, scale * bias + shift
         h = torch.relu(scale * z + shift)

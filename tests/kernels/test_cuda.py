@@ -92,11 +92,12 @@ def segment_by_numpy(start, end, layer, other, places, y, loss):
         own = z[np.arange(len(y)), y]
         each = np.log(np.exp(z).sum(1)) - own
         if loss == "square":
-            each = ((z - np.eye(z.shape[1])[y]) ** 2).sum(1)
+            aim = np.eye(z.shape[1])[y] if z.shape[1] > 1 else y[:, None]
+            each = ((z - aim) ** 2).sum(1)
         rivals = np.where(np.eye(z.shape[1])[y] > 0, -np.inf, z).max(1)
         wrong = rivals > own
-        if z.shape[1] == 1:  # positive or not; a one-hot vector of one is
-            wrong, rivals = (z[:, 0] > 0) != (loss == "square"), 0
+        if z.shape[1] == 1:  # positive or not, as the label is
+            wrong, rivals = (z[:, 0] > 0) != (y > 0), 0
         sums.append((each.sum(), wrong.sum()))
         margins.append(np.abs(own - rivals).min())
     return np.array(sums).T, min(margins)

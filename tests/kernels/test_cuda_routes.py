@@ -94,7 +94,8 @@ def test_profile(engine, launched, make, loss):
     path = straight_above(net, theta, other)
     given = (net, path, x, y, 7, loss)
     found = interpolation.profile(*given, batch=64)
-    assert launched == ["segment_losses"] * 2
+    # two blocks of samples, each along the segment and at its own end
+    assert launched == ["segment_losses"] * 4
     with torch_alone():
         wanted = interpolation.profile(*given)
     torch.testing.assert_close(found.loss, wanted.loss, rtol=1e-11, atol=0)
