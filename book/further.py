@@ -758,7 +758,7 @@ def draw_balls():
     axes[0].legend()
 
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels against the number of neurons on logarithmic axes: the change in test loss with half of the neurons kept, and the rise of the path. Both fall as straight lines for plain SGD and for heavy ball, nearly parallel, the heavy ball's above."}, "figure": {"name": "fig-fu-balls", "caption": "Digits, two layers: change in test loss when half of the neurons are kept (left) and rise of the certified path above its higher end (right), mean and standard deviation over four networks and two pairs, with fitted power laws. Heavy ball is dropout stable and connected like plain SGD: the slopes agree, the constant is larger."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels against the number of neurons on logarithmic axes: the change in test loss with half of the neurons kept, and the excess of the path over its ends. Both fall as straight lines for plain SGD and for heavy ball, nearly parallel, the heavy ball's above."}, "figure": {"name": "fig-fu-balls", "caption": "Digits, two layers: change in test loss when half of the neurons are kept (left) and excess of the certified path over its higher end (right), mean and standard deviation over four networks and two pairs, with fitted power laws. Heavy ball is dropout stable and connected like plain SGD: the slopes agree, the constant is larger."}}
 draw_balls()
 
 # %%

@@ -57,7 +57,7 @@ run = chapter.start(
 # over the $n$ samples it was given, where $f$ is the network, with ReLU and
 # pooling, and $\ell$ is the cross entropy or the square loss.
 #
-# ```{prf:theorem} What `certify` returns
+# ```{prf:theorem} What a certificate says
 # :label: thm-ce-all
 # Let all numbers be finite. Then $\Lambda(s) \le$ `upper` on every segment and
 # for every $s$, and the fraction of wrong samples is at most `error_upper`.
@@ -328,7 +328,7 @@ print(f"grid of 401 points: {top:.3f}")
 sure = certificates.certify(net, path, x, y, tolerance=0.01, engine="boxes")
 print(f"certify: {sure.upper:.3f} from {sure.intervals} intervals")
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "The loss along one segment is a single hump. Step functions above it, the bounds on 4, 8, 16 and more equal intervals, come down towards it as the intervals get shorter; the finest nearly touches it."}, "figure": {"name": "fig-ce-closing", "caption": "Two networks trained on digits: the loss along the straight segment between them (black, on a grid) and the proved bounds on equal intervals, the more intervals the lower. Logarithmic axis."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "The loss along one segment is a single hump. Step functions above it, the bounds on ever more equal intervals, come down towards it as the intervals get shorter; the finest nearly touches it."}, "figure": {"name": "fig-ce-closing", "caption": "Two networks trained on digits: the loss along the straight segment between them (black, on a grid) and the proved bounds on equal intervals, the more intervals the lower. Logarithmic axis."}}
 from book.tools import figures
 
 ax = figures.axes(size=(7.2, 4.0))

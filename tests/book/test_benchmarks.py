@@ -18,9 +18,10 @@ FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 SMALL = {
     "BATCH": 4,
     "DRAWS": 1,
+    "IMAGES": 200,
     "ROUNDS": 1,
     "SAMPLED": 1,
-    "SAMPLES": 100,
+    "SAMPLES": 20,
     "SIDE": 64,
     "STEPS": 1,
 }

@@ -579,7 +579,9 @@ def test_no_worker_within_the_stated_time_is_an_error(tmp_path):
 
 
 LONG = """
-    import sys, time
+    import signal, sys, time
+    # a shell that starts its jobs in the background ignores it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path.insert(0, {root!r})
 
     def cell(i):
