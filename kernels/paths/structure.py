@@ -285,7 +285,9 @@ class _Rows:
             for end in self.views(chunk):
                 found, _ = self.gaps(end, start)
                 bound = found if bound is None else bound.maximum(found)
-            part = bound[:, :-1].reshape(len(chunk), -1, into.shape[2])
+            block = into.shape[2]
+            read = (bound.shape[1] - 1) // block
+            part = bound[:, :-1].reshape(len(chunk), read, block)
             if below.first is None:
                 into[chunk] = part
             else:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import networks, paths
-from kernels.paths import segment_kind
+from kernels.paths import segment_kind, segment_proof
 
 
 def layers(*weights):
@@ -196,3 +196,11 @@ def test_kinds_hold_far_from_the_data():
         found = cases.assert_honest(net, path, scale * cases.inputs(net))
     assert found == "1001000010000000001001"
     assert np.isfinite(plain.forward(net, path(0.4), cases.inputs(net))).all()
+
+
+def test_a_layer_without_a_live_unit_has_no_drift():
+    dead = (torch.zeros(2, 3), None), (torch.ones(2, 2), None)
+    ends = [(*dead, (torch.full((1, 2), v), None)) for v in (1.0, 2.0)]
+    proof = segment_proof(*ends, drift=True)
+    assert proof.kind != "general"
+    assert all(not bool(d.weight.any()) for d in proof.drift)
