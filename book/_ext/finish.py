@@ -16,8 +16,27 @@ LOADED = ["core", "input/tex", "output/svg", "a11y/assistive-mml"]
 BESIDE = ["startup", "output/svg/fonts/tex"]  # loaded by those
 ON_DEMAND = "input/tex/extensions"  # \boldsymbol, \cancel
 ICONS = r"\.fa-[\w-]+(?:,\.fa-[\w-]+)*:(?:before|after)\{content:[^}]*\}"
+# a long signature's arguments, a line each, inside the term that it defines
+LINES = (
+    r'<dl>\s*((?:<dd><em class="sig-param">(?:(?!</?d[dl]>).)*</dd>\s*)+)</dl>'
+)
 UNUSED = ["_static/scripts/fontawesome.js*", "_static/*-macros.html"]
+
+
+def lines(found):
+    """Arguments as lines of the signature: they define nothing."""
+    inner = found[1].replace("<dd>", "<div>").replace("</dd>", "</div>")
+    return f'<div class="sig-lines">{inner}</div>'
+
+
 CHANGES = [
+    ("(?s)" + LINES, lines),
+    # 0.2 MB of index on every page, which the page of the search loads too
+    (
+        r'<script src="[./]*\.\./(?:searchindex|_static/searchtools'
+        r'|_static/language_data)\.js"></script>',
+        "",
+    ),
     # 1.5 MB of script for a dozen icons, which _static/book.css draws
     (r"<script[^>]*fontawesome\.js[^>]*></script>", ""),
     # 60 kB for cards and tabs, of which the book has none

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from book import __main__ as command
-from book.tools import render, site
+from book.tools import claims, render, site
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -109,6 +109,8 @@ def test_pip_stops_under_an_old_python():
 @pytest.mark.parametrize("name", ["yaml", "nbformat", "jupytext"])
 def test_a_missing_package_is_named(name, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
+    claims._load.cache_clear()  # what another test has read already
+    site.parsed.cache_clear()
     said = fails("check")
     assert f"{name} is not installed" in said
     assert ".venv/bin/python" in said

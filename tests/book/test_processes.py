@@ -58,7 +58,13 @@ def start(root, *words):
         stderr=subprocess.PIPE,
         encoding="utf-8",
         start_new_session=True,
+        preexec_fn=listening if os.name == "posix" else None,
     )
+
+
+def listening():
+    """Ctrl-C reaches it, also under a shell that runs its jobs apart."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def until(condition, seconds=60):

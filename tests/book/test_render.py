@@ -192,12 +192,13 @@ def test_scrub_removes_what_differs_between_runs():
 
 def test_a_lighter_picture_looks_the_same():
     """Fewer bytes, the same size, no pixel far off; twice is once."""
-    figure, ax = plt.subplots(figsize=(4, 2))
-    ax.plot(np.sin(np.arange(40)), label="a curve")
-    ax.legend()
     file = io.BytesIO()
-    figure.savefig(file, format="png", facecolor="white")
-    plt.close(figure)
+    with plt.style.context("default", after_reset=True):
+        figure, ax = plt.subplots(figsize=(4, 2))
+        ax.plot(np.sin(np.arange(40)), label="a curve")
+        ax.legend()
+        figure.savefig(file, format="png", facecolor="white")
+        plt.close(figure)
     heavy = base64.b64encode(file.getvalue()).decode()
     light = notebooks.lighter(heavy)
     assert len(light) < 0.7 * len(heavy)
