@@ -14,6 +14,7 @@ written on units holds for neurons and for channels.
 
 Modules that are doors of this room:
 
+``aliases``  names for the types that pass between the rooms
 ``checks``   errors that name the argument and both values
 ``kept``     kept sets of units, and scales, brought to one form
 ``losses``   targets, losses and errors of outputs
@@ -22,19 +23,28 @@ Modules that are doors of this room:
 ``tree``     what is done to all tensors of parameters at once
 """
 
-from kernels.networks import checks, kept, losses, placing, samples, tree
+from kernels.networks import (
+    aliases,
+    checks,
+    kept,
+    losses,
+    placing,
+    samples,
+    tree,
+)
+from kernels.networks.aliases import Parameters
 from kernels.networks.batchnorm import fold_batch_norm
 from kernels.networks.layers import Layer, Pool
 from kernels.networks.models import conv3, mlp, vgg11
 from kernels.networks.modules import from_module, to_module
 from kernels.networks.network import Network, columns
-from kernels.networks.tree import Parameters
 
 __all__ = [
     "Layer",
     "Network",
     "Parameters",
     "Pool",
+    "aliases",
     "checks",
     "columns",
     "conv3",

@@ -1,18 +1,26 @@
 """Batch norm in eval mode is a linear map: fold it into the layer before."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from kernels.networks.tree import Parameters
+from kernels.networks.aliases import Parameters
 
 
-def scale_and_shift(norm, where: str) -> tuple[Tensor, Tensor]:
+def scale_and_shift(norm: Any, where: str) -> tuple[Tensor, Tensor]:
     """What batch norm does in eval mode: (factor, shift) of each channel.
 
-    ``norm``: a torch batch norm; ``where``: names it in the ValueError that
-    missing running statistics raise.
+    Parameters
+    ----------
+    norm : a torch batch norm
+    where : names it in the error
+
+    Raises
+    ------
+    ValueError
+        Where running statistics are missing.
     """
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError(
@@ -29,15 +37,26 @@ def scale_and_shift(norm, where: str) -> tuple[Tensor, Tensor]:
     return factor, shift
 
 
-def fold_batch_norm(theta: Sequence[tuple]) -> Parameters:
+def fold_batch_norm(theta: Sequence[Sequence[Any]]) -> Parameters:
     """Fold batch norm, in eval mode, into the layer before it.
 
-    ``theta``: one ``(weight, bias or None)`` or ``(weight, bias or None,
-    norm)`` a layer, ``norm`` a ``torch.nn.BatchNorm1d`` or ``BatchNorm2d``
-    (or anything with its attributes) between the layer and its ReLU.  Returns
-    parameters without batch norm that compute the eval-mode function; a
-    folded layer has a bias.  Raises ValueError where running statistics are
-    missing.
+    Parameters
+    ----------
+    theta : one ``(weight, bias or None)`` or ``(weight, bias or None,
+        norm)`` a layer
+        ``norm``: a ``torch.nn.BatchNorm1d`` or ``BatchNorm2d`` (or
+        anything with its attributes) between the layer and its ReLU.
+
+    Returns
+    -------
+    Parameters
+        Parameters without batch norm that compute the eval-mode function;
+        a folded layer has a bias.
+
+    Raises
+    ------
+    ValueError
+        Where running statistics are missing.
     """
     folded = []
     for i, (weight, bias, *norm) in enumerate(theta, 1):

@@ -15,7 +15,12 @@ _REASONS = {
 
 
 def why_not(module: nn.Module) -> str:
-    """Why the constructions do not reach a module."""
+    """Why the constructions do not reach a module.
+
+    Parameters
+    ----------
+    module : of a kind that :func:`from_module` does not know
+    """
     for kinds, why in _REASONS.items():
         if isinstance(module, kinds):
             return why

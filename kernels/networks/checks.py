@@ -5,15 +5,39 @@ Data come as tensors, NumPy arrays or lists, and leave as tensors:
 the one rule for a set (x, y).
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from kernels.networks.network import Network
 
-def check_parameters(network, theta, name, *, values):
-    """The work of ``Network.check``."""
+
+def check_parameters(
+    network: Network, theta: Any, name: str, *, values: bool
+) -> None:
+    """The work of ``Network.check``.
+
+    Parameters
+    ----------
+    network : whose parameters they are to be
+    theta : parameters, or anything else
+    name : what errors call them
+    values : whether to look for numbers that are not finite
+
+    Raises
+    ------
+    TypeError
+        For what is no parameters and for dtypes or devices that differ.
+    ValueError
+        For other shapes, biases or numbers.
+    """
     if not isinstance(theta, list | tuple):
         hint = ""
         if isinstance(theta, torch.nn.Module):
@@ -33,8 +57,21 @@ def check_parameters(network, theta, name, *, values):
         _check_layer(f"{name}, layer {i}", entry, weight, bias, first, values)
 
 
-def check_alike(theta, other, name, other_name):
-    """Both parameters are sound, and of the same shapes and dtype."""
+def check_alike(theta: Any, other: Any, name: str, other_name: str) -> None:
+    """Both parameters are sound, and of the same shapes and dtype.
+
+    Parameters
+    ----------
+    theta, other : parameters, or anything else
+    name, other_name : what errors call them
+
+    Raises
+    ------
+    TypeError
+        For what is no parameters and for dtypes or devices that differ.
+    ValueError
+        For other shapes, biases or numbers.
+    """
     for who, given in ((name, theta), (other_name, other)):
         if not isinstance(given, list | tuple):
             raise TypeError(
@@ -50,15 +87,23 @@ def check_alike(theta, other, name, other_name):
         )
     first = theta[0][0]
     for i, (entry, twin) in enumerate(zip(theta, other), 1):
-        shapes = [
+        weight, bias = (
             tuple(part.shape) if torch.is_tensor(part) else None
             for part in entry[:2]
-        ]
+        )
         for who, pair in ((name, entry), (other_name, twin)):
-            _check_layer(f"{who}, layer {i}", pair, *shapes, first, True)
+            where = f"{who}, layer {i}"
+            _check_layer(where, pair, weight, bias, first, True)
 
 
-def _check_layer(where, entry, weight_shape, bias_shape, first, values):
+def _check_layer(
+    where: str,
+    entry: Any,
+    weight_shape: tuple[int, ...] | None,
+    bias_shape: tuple[int, ...] | None,
+    first: Tensor,
+    values: bool,
+) -> None:
     _check_entry(where, entry)
     weight, bias = entry
     _check_tensor(f"{where}: weight", weight, weight_shape, first)
@@ -75,7 +120,7 @@ def _check_layer(where, entry, weight_shape, bias_shape, first, values):
             check_finite(f"{where}: {part}", tensor)
 
 
-def _check_entry(where, entry):
+def _check_entry(where: str, entry: Any) -> None:
     if not isinstance(entry, list | tuple):
         raise TypeError(
             f"{where} is a {type(entry).__name__}; a (weight, bias or None) "
@@ -88,7 +133,9 @@ def _check_entry(where, entry):
         )
 
 
-def _check_tensor(where, tensor, shape, first):
+def _check_tensor(
+    where: str, tensor: Any, shape: tuple[int, ...] | None, first: Tensor
+) -> None:
     if not torch.is_tensor(tensor):
         raise TypeError(
             f"{where} is a {type(tensor).__name__}; a torch tensor will do"
@@ -106,7 +153,18 @@ def _check_tensor(where, tensor, shape, first):
 
 
 def check_finite(where: str, values: Tensor) -> None:
-    """Raise ValueError where a tensor has values that are not finite."""
+    """Refuse numbers that are not finite.
+
+    Parameters
+    ----------
+    where : what the error calls them
+    values : a tensor of any shape
+
+    Raises
+    ------
+    ValueError
+        That says how many are not finite.
+    """
     if math.isfinite(float(values.detach().sum())):  # as no sum with others is
         return
     if not bool(torch.isfinite(values).all()):
@@ -114,8 +172,19 @@ def check_finite(where: str, values: Tensor) -> None:
         raise ValueError(f"{where} has {bad} non-finite values; none will do")
 
 
-def tensor(name: str, value) -> Tensor:
-    """Numbers as a tensor: a tensor itself, a NumPy array or a list copied."""
+def tensor(name: str, value: Any) -> Tensor:
+    """Numbers as a tensor: a tensor itself, a NumPy array or a list copied.
+
+    Parameters
+    ----------
+    name : what the error calls them
+    value : a tensor, an array or nested lists
+
+    Raises
+    ------
+    TypeError
+        For what holds no real numbers.
+    """
     if torch.is_tensor(value):
         return value
     array = np.asarray(value)
@@ -128,12 +197,25 @@ def tensor(name: str, value) -> Tensor:
     return torch.from_numpy(native)
 
 
-def numbers(name: str, value, *, like: Tensor) -> Tensor:
-    """Real numbers as the parameters have them, ``like`` one of theirs.
+def numbers(name: str, value: Any, *, like: Tensor) -> Tensor:
+    """Real numbers as the parameters have them.
 
-    Integers of any type, and booleans, take the dtype of ``like``, in which
-    they must be exact.  A float of another dtype is a TypeError: nothing is
-    rounded on the way in.  What is no tensor goes to the device of ``like``.
+    Integers of any type, and booleans, take the parameters' dtype, in which
+    they must be exact.  Nothing is rounded on the way in.  What is no tensor
+    goes to the parameters' device.
+
+    Parameters
+    ----------
+    name : what errors call them
+    value : a tensor, an array or nested lists
+    like : one of the parameters
+
+    Raises
+    ------
+    TypeError
+        For a float of another dtype and for complex numbers.
+    ValueError
+        For integers that the dtype does not hold.
     """
     found = tensor(name, value)
     if found.is_floating_point():
@@ -155,24 +237,48 @@ def numbers(name: str, value, *, like: Tensor) -> Tensor:
     return found if torch.is_tensor(value) else found.to(like.device)
 
 
-def indices(name: str, value) -> Tensor | None:
-    """Integers (or booleans) of any type as int64; None for other numbers."""
+def indices(name: str, value: Any) -> Tensor | None:
+    """Integers (or booleans) of any type as int64; None for other numbers.
+
+    Parameters
+    ----------
+    name : what the error calls them
+    value : a tensor, an array or nested lists
+    """
     found = tensor(name, value)
     if found.is_floating_point() or found.is_complex():
         return None
     return found.to(torch.int64)
 
 
-def is_whole(value, least: int = 1) -> bool:
-    """Whether it is a whole number, at least ``least``: 3.0 is, 3.7 not."""
+def is_whole(value: Any, least: int = 1) -> bool:
+    """Whether it is a whole number, at least ``least``: 3.0 is, 3.7 not.
+
+    Parameters
+    ----------
+    value : anything
+    least : the smallest that will do
+    """
     try:
         return int(value) == value and value >= least
     except (TypeError, ValueError, OverflowError):
         return False
 
 
-def whole(name: str, value, least: int = 1) -> int:
-    """A whole number, at least ``least``, as an int."""
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """A whole number, at least ``least``, as an int.
+
+    Parameters
+    ----------
+    name : what the error calls it
+    value : anything
+    least : the smallest that will do
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
     if not is_whole(value, least):
         raise ValueError(
             f"{name} is {value!r}; a whole number from {least} will do"
@@ -180,6 +286,19 @@ def whole(name: str, value, least: int = 1) -> int:
     return int(value)
 
 
-def one_of(name, value, allowed):
+def one_of(name: str, value: object, allowed: Collection[object]) -> None:
+    """Refuse what is none of a few values.
+
+    Parameters
+    ----------
+    name : what the error calls it
+    value : anything
+    allowed : the values that will do
+
+    Raises
+    ------
+    ValueError
+        That names them.
+    """
     if value not in allowed:
         raise ValueError(f"{name} is {value!r}; one of {allowed} will do")

@@ -1,16 +1,19 @@
 """From a chain of torch modules to layers, step by step."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
+from kernels.networks import sizes
+from kernels.networks.aliases import Parameters
 from kernels.networks.batchnorm import fold_batch_norm, scale_and_shift
 from kernels.networks.beyond import why_not
 from kernels.networks.layers import Layer, Pool
 from kernels.networks.network import Network
 from kernels.networks.tracing import Step
-from kernels.networks.tree import Parameters
 
 
 @dataclass
@@ -25,7 +28,7 @@ class _Entry:
     relu: bool = False
     pools: list[Pool] = field(default_factory=list)
 
-    def layer(self):
+    def layer(self) -> Layer:
         kernel = self.weight.shape[2] if self.weight.dim() == 4 else None
         return Layer(
             len(self.weight),
@@ -45,11 +48,13 @@ class Guest:
     weight layer, or None.
     """
 
-    def __init__(self, shape):
+    def __init__(self, shape: tuple[int, ...]) -> None:
         self.inputs = self.shape = shape
-        self.entries, self.affine, self.seen = [], None, {}
+        self.entries: list[_Entry] = []
+        self.affine: tuple[Tensor, Tensor] | None = None
+        self.seen: dict[int, str] = {}
 
-    def take(self, step: Step):
+    def take(self, step: Step) -> None:
         """One more step of the chain; ValueError where it does not fit."""
         for kinds, act in _KINDS.items():
             if isinstance(step.module, kinds):
@@ -81,12 +86,12 @@ class Guest:
         return net, tuple((one.weight, one.bias) for one in self.entries)
 
     @property
-    def _open(self):
+    def _open(self) -> _Entry | None:
         """The last layer, where its ReLU has not come yet."""
         fresh = self.entries and not self.entries[-1].relu
         return self.entries[-1] if fresh else None
 
-    def linear(self, name, module):
+    def linear(self, name: str, module: nn.Linear) -> None:
         if len(self.shape) != 1:
             raise ValueError(
                 f"{name}: it reads maps of shape {self.shape}, along their "
@@ -99,32 +104,8 @@ class Guest:
             weight = weight * factor
         self._append(_Entry(name, weight, bias))
 
-    def convolution(self, name, module):
-        if module.groups != 1:
-            raise ValueError(
-                f"{name}: groups is {module.groups}; 1 will do: the "
-                "constructions move a channel with its kernel in every "
-                "channel of the next layer"
-            )
-        if module.dilation != (1, 1):
-            raise ValueError(
-                f"{name}: dilation is {module.dilation}; the network's "
-                "convolutions know dilation 1 alone"
-            )
-        kernel = _square(name, "kernel_size", module.kernel_size)
-        stride = _square(name, "stride", module.stride)
-        padding = module.padding
-        if isinstance(padding, str):  # "same" or "valid"
-            padding = (kernel - 1) / 2 if padding == "same" else 0
-        padding = _square(name, "padding", padding)
-        if padding != int(padding) or (
-            padding and module.padding_mode != "zeros"
-        ):
-            raise ValueError(
-                f"{name}: padding is {module.padding!r} with kernel "
-                f"{kernel} and padding_mode {module.padding_mode!r}; as many "
-                "zeros on every side will do"
-            )
+    def convolution(self, name: str, module: nn.Conv2d) -> None:
+        padding, stride = sizes.convolution(name, module)
         weight, bias = self._weights(name, module)
         if self.affine:
             factor, shift = self.affine
@@ -137,9 +118,9 @@ class Guest:
             weight_shift = weight * shift[:, None, None]
             bias = _plus(bias, weight_shift.sum((1, 2, 3)))
             weight = weight * factor[:, None, None]
-        self._append(_Entry(name, weight, bias, int(padding), stride))
+        self._append(_Entry(name, weight, bias, padding, stride))
 
-    def batch_norm(self, name, module):
+    def batch_norm(self, name: str, module: nn.Module) -> None:
         factor, shift = scale_and_shift(module, name)
         self._finite(name, scale=factor, shift=shift)
         entry = self._open
@@ -158,7 +139,7 @@ class Guest:
                 [(entry.weight, entry.bias, module)]
             )
 
-    def relu(self, name, module):
+    def relu(self, name: str, module: nn.Module) -> None:
         if self._open:
             self._open.relu = True
         elif self.affine or not self.entries:
@@ -167,17 +148,19 @@ class Guest:
                 "constructions move the units of weight layers"
             )
 
-    def flatten(self, name, module):
+    def flatten(self, name: str, module: nn.Module) -> None:
         if self.affine and len(self.shape) > 1:
             area = math.prod(self.shape[1:])
-            self.affine = tuple(
-                one.repeat_interleave(area) for one in self.affine
+            factor, shift = self.affine
+            self.affine = (
+                factor.repeat_interleave(area),
+                shift.repeat_interleave(area),
             )
 
-    def nothing(self, name, module):
+    def nothing(self, name: str, module: nn.Module) -> None:
         pass
 
-    def max_pool(self, name, module):
+    def max_pool(self, name: str, module: nn.MaxPool2d) -> None:
         if module.dilation not in (1, (1, 1)) or module.return_indices:
             raise ValueError(
                 f"{name}: dilation and return_indices are beyond the "
@@ -191,7 +174,7 @@ class Guest:
             )
         self._pool(name, module, "max")
 
-    def average_pool(self, name, module):
+    def average_pool(self, name: str, module: nn.AvgPool2d) -> None:
         padded = module.padding not in (0, (0, 0))
         if module.divisor_override is not None or (
             padded and not module.count_include_pad
@@ -207,40 +190,25 @@ class Guest:
             )
         self._pool(name, module, "average")
 
-    def adaptive_pool(self, name, module):
-        size = module.output_size
+    def adaptive_pool(self, name: str, module: nn.AdaptiveAvgPool2d) -> None:
+        size: Any = module.output_size
         size = size if isinstance(size, tuple) else (size, size)
         size = [b if a is None else a for a, b in zip(size, self.shape[1:])]
-        self._behind(
-            name, Pool("adaptive", _square(name, "output_size", size))
-        )
+        side = sizes.square(name, "output_size", size)
+        self._behind(name, Pool("adaptive", side))
 
-    def _pool(self, name, module, kind):
-        pool = Pool(
-            kind,
-            _square(name, "kernel_size", module.kernel_size),
-            _square(name, "stride", module.stride),
-            _square(name, "padding", module.padding),
-        )
-        self._behind(name, pool, module.ceil_mode)
+    def _pool(
+        self, name: str, module: nn.MaxPool2d | nn.AvgPool2d, kind: str
+    ) -> None:
+        self._behind(name, sizes.pooling(name, module, kind, self.shape))
 
-    def _behind(self, name, pool, ceil=False):
+    def _behind(self, name: str, pool: Pool) -> None:
         """Put the pool behind the last layer's ReLU."""
         if len(self.shape) != 3:
             raise ValueError(
                 f"{name}: it pools features of shape {self.shape}; maps "
                 "(channels, height, width) will do"
             )
-        if ceil:
-            last = [
-                (side + 2 * pool.padding - pool.size) % pool.stride
-                for side in self.shape[1:]
-            ]
-            if any(last):
-                raise ValueError(
-                    f"{name}: with ceil_mode its last windows hang over maps "
-                    f"of shape {self.shape}; ceil_mode=False will do"
-                )
         if not self.entries:
             raise ValueError(
                 f"{name}: it pools the input; pool the data instead"
@@ -252,7 +220,7 @@ class Guest:
             )
         self.entries[-1].pools.append(pool)
 
-    def _append(self, entry):
+    def _append(self, entry: _Entry) -> None:
         if self._open:
             raise ValueError(
                 f"{entry.name}: no ReLU stands between it and "
@@ -262,7 +230,9 @@ class Guest:
         self.entries.append(entry)
         self.affine = None
 
-    def _weights(self, name, module):
+    def _weights(
+        self, name: str, module: nn.Linear | nn.Conv2d
+    ) -> tuple[Tensor, Tensor | None]:
         """(weight, bias), and that no layer before has the same ones."""
         for parameter in module.parameters():
             if id(parameter) in self.seen:
@@ -276,7 +246,7 @@ class Guest:
         bias = module.bias
         return module.weight.detach(), None if bias is None else bias.detach()
 
-    def _finite(self, name, **tensors):
+    def _finite(self, name: str, **tensors: Tensor | None) -> None:
         for what, tensor in tensors.items():
             bad = 0 if tensor is None else int((~tensor.isfinite()).sum())
             if bad:
@@ -286,20 +256,11 @@ class Guest:
                 )
 
 
-def _plus(bias, more):
+def _plus(bias: Tensor | None, more: Tensor) -> Tensor:
     return more if bias is None else bias + more
 
 
-def _square(name, what, value):
-    value = set(value) if isinstance(value, tuple | list) else {value}
-    if len(value) != 1:
-        raise ValueError(
-            f"{name}: {what} is not square; the constructions know square ones"
-        )
-    return value.pop()
-
-
-_KINDS = {
+_KINDS: dict[Any, Callable[..., None]] = {
     nn.Linear: Guest.linear,
     nn.Conv2d: Guest.convolution,
     (nn.BatchNorm1d, nn.BatchNorm2d): Guest.batch_norm,

@@ -5,21 +5,34 @@ layers 0 … d, None where there is nothing to choose.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from kernels.networks.aliases import Factors, Kept, Parameters, Places, Scale
 from kernels.networks.checks import check_alike
 from kernels.networks.network import Network
-from kernels.networks.placing import Places
-from kernels.networks.tree import Parameters
 
 
-def check_ends(net: Network, **parameters) -> list[Parameters]:
+def check_ends(net: Network, **parameters: Parameters) -> list[Parameters]:
     """Parameters by name: sound, of this network, of one dtype and device.
 
-    Returns them as ``Network.check`` does.  ValueError also where the network
-    has no hidden layer.
+    Parameters
+    ----------
+    net : the network, with a hidden layer at least
+    parameters : one or more, each under the name that errors use
+
+    Returns
+    -------
+    list[Parameters]
+        A list of them as ``Network.check`` returns each.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As ``Network.check`` does, and where the network has no hidden
+        layer or they differ.
     """
     if net.depth < 2:
         raise ValueError(
@@ -33,19 +46,45 @@ def check_ends(net: Network, **parameters) -> list[Parameters]:
     return found
 
 
-def check_like(name: str, theta, other) -> None:
-    """TypeError where two parameters differ in dtype or device."""
+def check_like(name: str, theta: Parameters, other: Parameters) -> None:
+    """Refuse parameters of another dtype or device.
+
+    Parameters
+    ----------
+    name : what the error calls them
+    theta : the parameters
+    other : those that they are to be like
+
+    Raises
+    ------
+    TypeError
+        That names both values.
+    """
     for what in ("dtype", "device"):
         mine, needed = (getattr(t[0][0], what) for t in (theta, other))
         if mine != needed:
             raise TypeError(f"{name} has {what} {mine}; needed: {needed}")
 
 
-def kept_places(net: Network, kept, name: str, first: int = 1) -> Places:
+def kept_places(net: Network, kept: Kept, name: str, first: int = 1) -> Places:
     """One ascending LongTensor a hidden layer, from layer ``first`` on.
 
-    ``kept``: index sequences, one a hidden layer, or those from ``first`` on
-    alone; entries below ``first`` are ignored.
+    Parameters
+    ----------
+    net : the network
+    kept : index sequences, one a hidden layer, or those from ``first`` on
+        alone
+        Entries below ``first`` are ignored.
+    name : what errors call it
+    first : the first hidden layer that counts
+
+    Raises
+    ------
+    ValueError
+        For another number of entries, and for units that are repeated or
+        out of range.
+    TypeError
+        For what is no index.
     """
     hidden = net.depth - 1
     if len(kept) not in (hidden, hidden + 1 - first):
@@ -61,10 +100,19 @@ def kept_places(net: Network, kept, name: str, first: int = 1) -> Places:
     return (*[None] * first, *units, None)
 
 
-def kept_levels(net: Network, kept, name: str) -> dict[int, Places]:
+def kept_levels(net: Network, kept: Kept, name: str) -> dict[int, Places]:
     """The subsets of each level i = 1 … d - 1 of Definition 1 (K19).
 
-    ``kept`` is one family for all levels, or a list over levels of families.
+    Parameters
+    ----------
+    net : the network
+    kept : one family for all levels, or a list over levels of families
+    name : what errors call it
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`kept_places` does.
     """
     levels = range(1, net.depth)
     if not _nested(kept):
@@ -81,32 +129,48 @@ def kept_levels(net: Network, kept, name: str) -> dict[int, Places]:
     }
 
 
-def scale_levels(net: Network, scale, name: str) -> dict[int, tuple]:
+def scale_levels(net: Network, scale: Scale, name: str) -> dict[int, Factors]:
     """The scales of each level: numbers, one a hidden layer.
 
-    ``scale``: one number, one a hidden layer, or a list over levels of such.
+    Parameters
+    ----------
+    net : the network
+    scale : one number, one a hidden layer, or a list over levels of such
+    name : what errors call it
+
+    Raises
+    ------
+    ValueError
+        For another number of entries, or what is not finite.
     """
     levels = range(1, net.depth)
-    single = _is_number(scale) or all(map(_is_number, scale))
-    if not single and len(scale) != len(levels):
+    given: Any = scale
+    single = _is_number(given) or all(map(_is_number, given))
+    if not single and len(given) != len(levels):
         raise ValueError(
-            f"{name} has {len(scale)} levels; the network has {len(levels)} "
+            f"{name} has {len(given)} levels; the network has {len(levels)} "
             "hidden layers"
         )
     return {
-        i: _scales(net, scale if single else scale[i - 1], name, i)
+        i: _scales(net, given if single else given[i - 1], name, i)
         for i in levels
     }
 
 
 def complement(units: Tensor, width: int) -> Tensor:
-    """The units of a layer of ``width`` that are not in ``units``."""
+    """The units of a layer of ``width`` that are not in ``units``.
+
+    Parameters
+    ----------
+    units : (k,) indices
+    width : the layer's number of units
+    """
     out = torch.ones(width, dtype=torch.bool)
     out[units] = False
     return torch.nonzero(out)[:, 0]
 
 
-def _units(where, entry, width):
+def _units(where: str, entry: Any, width: int) -> Tensor:
     units = torch.as_tensor(entry).cpu()
     if units.numel() == 0:
         units = units.long()
@@ -135,7 +199,7 @@ def _units(where, entry, width):
     return units
 
 
-def _nested(kept):
+def _nested(kept: Any) -> bool:
     """A list over levels: some entry is itself a list of index sequences."""
     return any(
         isinstance(entry, list | tuple)
@@ -144,15 +208,15 @@ def _nested(kept):
     )
 
 
-def _is_number(value):
+def _is_number(value: object) -> bool:
     return getattr(value, "ndim", None) == 0 or isinstance(value, int | float)
 
 
-def _from(family, first):
+def _from(family: Places, first: int) -> Places:
     return (*[None] * first, *family[first:])
 
 
-def _scales(net, scale, name, first):
+def _scales(net: Network, scale: Any, name: str, first: int) -> Factors:
     hidden = net.depth - 1
     if _is_number(scale):
         scale = [scale] * hidden

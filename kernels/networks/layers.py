@@ -24,7 +24,7 @@ class Pool:
     stride: int | None = None
     padding: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in ("max", "average", "adaptive"):
             raise ValueError(
                 f"pool kind {self.kind!r} is none of 'max', 'average', "
@@ -70,17 +70,23 @@ class Pool:
         """
         h = functional.pad(h, (self.padding,) * 4, value=-math.inf)
         for side in (2, 3):
-            h = h.unfold(side, self.size, self.stride)
+            h = h.unfold(side, self.size, self.step)
         return h.flatten(-2)
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the maps behind it."""
         if self.kind == "adaptive":
             return self.size, self.size
         height, width = (
-            (side + 2 * self.padding - self.size) // self.stride + 1
+            (side + 2 * self.padding - self.size) // self.step + 1
             for side in (height, width)
         )
         return height, width
+
+    @property
+    def step(self) -> int:
+        """``stride``, or ``size`` where it is None."""
+        return self.stride or self.size
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class Layer:
     stride: int = 1
     pools: tuple[Pool, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, least in (("width", 0), ("padding", 0), ("stride", 1)):
             _set(self, name, whole(name, getattr(self, name), least))
         if self.kernel is not None:
@@ -108,12 +114,26 @@ class Layer:
         _set(self, "pools", tuple(self.pools))
 
 
-def _set(frozen, name, value):
+def _set(frozen: object, name: str, value: object) -> None:
     object.__setattr__(frozen, name, value)
 
 
-def shape_after(i: int, layer: Layer, shape: tuple) -> tuple[int, ...]:
-    """Shape of layer i's features where it reads features of ``shape``."""
+def shape_after(
+    i: int, layer: Layer, shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Shape of layer i's features.
+
+    Parameters
+    ----------
+    i : the layer's number, for errors
+    layer : the layer
+    shape : of the features that it reads
+
+    Raises
+    ------
+    ValueError
+        Where it cannot read them, or nothing is left.
+    """
     if layer.kernel is None:
         if layer.pools:
             raise ValueError(f"layer {i}: pools need a convolution")
@@ -127,7 +147,7 @@ def shape_after(i: int, layer: Layer, shape: tuple) -> tuple[int, ...]:
         for side in shape[1:]
     ]
     for pool in layer.pools:
-        size = pool.shape(*size)
+        size = [*pool.shape(*size)]
     if min(size) < 1:
         raise ValueError(
             f"layer {i}: nothing is left of maps of {shape[1]} x {shape[2]} "

@@ -5,6 +5,8 @@ outputs, with no factor 1/2.  Both are convex in the outputs z.  Outputs are
 ``(..., n, C)``: any number of networks or path points in front.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,7 +16,7 @@ from kernels.networks import checks
 LOSSES = ("cross_entropy", "square")
 
 
-def targets(y: Tensor, outputs: int, *, loss: str, like: Tensor) -> Tensor:
+def targets(y: Any, outputs: int, *, loss: str, like: Tensor) -> Tensor:
     """Targets in the form that :func:`sample_losses` reads.
 
     One rule for tensors, NumPy arrays and lists, integers of any type:
@@ -26,11 +28,24 @@ def targets(y: Tensor, outputs: int, *, loss: str, like: Tensor) -> Tensor:
     * with two outputs or more, integers (n,) are class indices, which become
       one-hot vectors.
 
-    ``like``: a tensor with the dtype and device of the network's outputs.
+    Parameters
+    ----------
+    y : (n,) or (n, outputs), as above
+    outputs : how many the network has
+    loss : ``"cross_entropy"`` or ``"square"``
+    like : a tensor with the dtype and device of the network's outputs
 
-    Returns int64 (n,) for the cross-entropy, else (n, outputs) in the dtype
-    of ``like``.  Raises ValueError for another loss, shape or
-    class index, and where a target is not finite.
+    Returns
+    -------
+    Tensor
+        Int64 (n,) for the cross-entropy, else (n, outputs) in the dtype of
+        ``like``.
+
+    Raises
+    ------
+    ValueError
+        For another loss, shape or class index, and where a target is not
+        finite.
     """
     if loss not in LOSSES:
         raise ValueError(f"loss is {loss!r}; one of {LOSSES} will do")
@@ -69,9 +84,14 @@ def targets(y: Tensor, outputs: int, *, loss: str, like: Tensor) -> Tensor:
 
 
 def sample_losses(z: Tensor, y: Tensor, loss: str) -> Tensor:
-    """Each sample's loss, ``(..., n)``, from outputs z ``(..., n, C)``.
+    """Each sample's loss, ``(..., n)``.
 
-    ``y`` as :func:`targets` returns it.
+    Parameters
+    ----------
+    z : (..., n, C)
+        Outputs.
+    y : as :func:`targets` returns it
+    loss : ``"cross_entropy"`` or ``"square"``
     """
     if loss == "cross_entropy":
         own = z.gather(-1, y[:, None].expand(*z.shape[:-1], 1)).squeeze(-1)
@@ -85,6 +105,12 @@ def sample_errors(z: Tensor, y: Tensor) -> Tensor:
     The prediction is the largest output, the first of equals; the truth the
     class index, or the largest target.  With one output, the prediction is
     whether z is positive, the truth whether y is.
+
+    Parameters
+    ----------
+    z : (..., n, C)
+        Outputs.
+    y : as :func:`targets` returns it
     """
     own_class = labels(y)
     if z.shape[-1] == 1:
@@ -96,13 +122,28 @@ def sample_errors(z: Tensor, y: Tensor) -> Tensor:
 
 
 def labels(y: Tensor) -> Tensor:
-    """The true class (n,); with one real target, 1 where it is positive."""
+    """The true class (n,); with one real target, 1 where it is positive.
+
+    Parameters
+    ----------
+    y : as :func:`targets` returns it
+    """
     if not y.is_floating_point():
         return y
     return (y[:, 0] > 0).long() if y.shape[1] == 1 else y.argmax(1)
 
 
-def mean_loss_and_error(z: Tensor, y: Tensor, loss: str):
-    """Mean loss and error rate over the samples, ``(...)``, float64."""
+def mean_loss_and_error(
+    z: Tensor, y: Tensor, loss: str
+) -> tuple[Tensor, Tensor]:
+    """Mean loss and error rate over the samples, ``(...)``, float64.
+
+    Parameters
+    ----------
+    z : (..., n, C)
+        Outputs.
+    y : as :func:`targets` returns it
+    loss : ``"cross_entropy"`` or ``"square"``
+    """
     error = sample_errors(z, y).mean(-1, dtype=torch.float64)
     return sample_losses(z, y, loss).mean(-1, dtype=torch.float64), error

@@ -8,7 +8,18 @@ from kernels.networks.network import Network
 
 
 def mlp(widths: Sequence[int], bias: bool = True) -> Network:
-    """Fully connected: ``widths`` = (inputs, h_1, …, h_{d-1}, outputs)."""
+    """Fully connected, ReLU between the layers.
+
+    Parameters
+    ----------
+    widths : (inputs, h_1, …, h_{d-1}, outputs)
+    bias : whether the layers have one
+
+    Raises
+    ------
+    ValueError
+        For fewer than two widths, or one that is not positive.
+    """
     widths = tuple(widths)
     if len(widths) < 2 or not all(map(is_whole, widths)):
         raise ValueError(
@@ -30,8 +41,19 @@ def conv3(
 ) -> Network:
     """K19's MNIST network: three 3 x 3 "same" convolutions, one linear layer.
 
-    ``channels``: one number or three; ``pools``: one :class:`Pool` or None
-    behind each convolution (none in K19).
+    Parameters
+    ----------
+    channels : one number, or three
+    inputs : one image's shape, (channels, height, width)
+    classes : the number of outputs
+    bias : whether the layers have one
+    pools : a :class:`Pool` or None behind each convolution
+        None in K19.
+
+    Raises
+    ------
+    ValueError
+        For another number of channels or pools.
     """
     if isinstance(channels, int):
         channels = (channels,) * 3
@@ -58,19 +80,27 @@ def vgg11(
 ) -> Network:
     """VGG-11: eight 3 x 3 convolutions, five max-pools, three linear layers.
 
-    ``scale`` multiplies all hidden widths, channels and linear (rounded, at
-    least 1).  ``hidden``: width of both hidden linear layers, before scaling.
-    ``adaptive=7`` adds the 7 x 7 average pooling of torchvision's model, which
-    on 32 x 32 images repeats one value 49 times; None leaves it out.
+    Parameters
+    ----------
+    scale : multiplies all hidden widths, channels and linear
+        Rounded, at least 1.
+    inputs : one image's shape, (channels, height, width)
+    classes : the number of outputs
+    hidden : width of both hidden linear layers, or two widths
+        Before scaling.
+    adaptive : None, or 7
+        Adds the 7 x 7 average pooling of torchvision's model, which on 32
+        x 32 images repeats one value 49 times.
+    bias : whether the layers have one
     """
     hidden = (hidden,) * 2 if isinstance(hidden, int) else tuple(hidden)
     wide = [max(1, round(scale * width)) for width in (*_VGG11, *hidden)]
     layers = []
     for i, width in enumerate(wide[:8], 1):
-        pools = (Pool("max", 2),) if i in (1, 2, 4, 6, 8) else ()
+        pools = [Pool("max", 2)] if i in (1, 2, 4, 6, 8) else []
         if i == 8 and adaptive is not None:
-            pools += (Pool("adaptive", adaptive),)
-        layers.append(Layer(width, bias, 3, 1, pools=pools))
+            pools.append(Pool("adaptive", adaptive))
+        layers.append(Layer(width, bias, 3, 1, pools=tuple(pools)))
     layers += [Layer(width, bias) for width in (*wide[8:], classes)]
     return Network(tuple(inputs), tuple(layers))
 

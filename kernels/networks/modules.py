@@ -3,16 +3,18 @@
 import copy
 from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from kernels.networks import tree
+from kernels.networks.aliases import Parameters
 from kernels.networks.guest import Guest
+from kernels.networks.layers import Pool
 from kernels.networks.network import Network
 from kernels.networks.tracing import chain, named
-from kernels.networks.tree import Parameters
 
 
 def from_module(
@@ -71,8 +73,17 @@ def to_module(network: Network, theta: Parameters) -> nn.Sequential:
 
     Linear, Conv2d, ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d and Flatten
     (also before a first linear layer, so that it takes images as well), of the
-    dtype and device of ``theta``.  Raises ValueError or TypeError where
-    ``theta`` does not fit.
+    dtype and device of ``theta``.
+
+    Parameters
+    ----------
+    network : a :class:`Network`
+    theta : its parameters
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where ``theta`` does not fit.
 
     >>> from kernels import networks
     >>> net = networks.mlp([3, 8, 2])
@@ -86,12 +97,15 @@ def to_module(network: Network, theta: Parameters) -> nn.Sequential:
             "do"
         )
     theta = network.check(theta)
-    modules = []
+    modules: list[nn.Module] = []
     maps = True  # what comes in may have to be flattened
     for i, (layer, (weight, bias)) in enumerate(zip(network.layers, theta), 1):
         if layer.kernel is None:
             modules += [nn.Flatten()] if maps else []
-            made = nn.Linear(*reversed(weight.shape), bias is not None, "meta")
+            rows, cols = weight.shape
+            made: nn.Linear | nn.Conv2d = nn.Linear(
+                cols, rows, bias is not None, "meta"
+            )
             maps = False
         else:
             made = nn.Conv2d(
@@ -112,14 +126,14 @@ def to_module(network: Network, theta: Parameters) -> nn.Sequential:
     return nn.Sequential(*modules)
 
 
-def _pooling(pool):
+def _pooling(pool: Pool) -> nn.Module:
     if pool.kind == "adaptive":
         return nn.AdaptiveAvgPool2d(pool.size)
     kind = nn.MaxPool2d if pool.kind == "max" else nn.AvgPool2d
     return kind(pool.size, pool.stride, pool.padding)
 
 
-def _shape(input_shape):
+def _shape(input_shape: Any) -> tuple[int, ...]:
     sizes = input_shape if isinstance(input_shape, Sequence) else (None,)
     for size in sizes:
         if not isinstance(size, Integral) or isinstance(size, bool):
@@ -134,7 +148,7 @@ def _shape(input_shape):
     return tuple(map(int, sizes))
 
 
-def _double(module):
+def _double(module: nn.Module) -> tuple[nn.Module, torch.dtype]:
     """A copy in float64 and eval mode, and the module's dtype."""
     if not isinstance(module, nn.Module):
         raise TypeError(
@@ -165,7 +179,7 @@ def _double(module):
     return twin, next(iter(dtypes), torch.get_default_dtype())
 
 
-def _probe(twin, samples, shape):
+def _probe(twin: nn.Module, samples: int, shape: tuple[int, ...]) -> Tensor:
     """Random inputs, the last one zero."""
     generator = torch.Generator().manual_seed(samples)
     x = torch.randn(samples, *shape, generator=generator, dtype=torch.float64)
@@ -173,7 +187,9 @@ def _probe(twin, samples, shape):
     return x.to(next((p.device for p in twin.parameters()), None))
 
 
-def _verify(net, theta, twin, x):
+def _verify(
+    net: Network, theta: Parameters, twin: nn.Module, x: Tensor
+) -> None:
     with torch.no_grad():
         z, expected = net.forward(theta, x), twin(x.clone())
     if z.shape != expected.shape:

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,9 +12,9 @@ from torch.nn import functional
 from kernels import device as _device  # noqa: F401, no silent TF32
 from kernels import states
 from kernels.networks import checks, tree
+from kernels.networks.aliases import Parameters
 from kernels.networks.checks import check_parameters, one_of, whole
 from kernels.networks.layers import Layer, shape_after
-from kernels.networks.tree import Parameters
 
 
 @states("K19", "Remark 1")
@@ -21,8 +22,13 @@ def columns(weight: Tensor, units: int) -> Tensor:
     """``weight`` as ``(out, units, block)``: one block of columns a unit.
 
     What makes channels units like neurons (K19, Remark 1).  A view where the
-    weight is contiguous.  ``units`` is the number of units that feed the
-    weight; it must divide the weight's columns.
+    weight is contiguous.
+
+    Parameters
+    ----------
+    weight : (out, in) or (out, in, k, k)
+    units : how many feed it
+        Divides the weight's columns.
     """
     return weight.reshape(weight.shape[0], units, -1 if weight.numel() else 0)
 
@@ -38,8 +44,11 @@ class Network:
 
     inputs: tuple[int, ...]
     layers: tuple[Layer, ...]
+    shapes: tuple[tuple[int, ...], ...] = field(
+        init=False, repr=False, compare=False
+    )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _set(self, "inputs", tuple(whole("inputs", n) for n in self.inputs))
         _set(self, "layers", tuple(self.layers))
         if len(self.inputs) not in (1, 3):
@@ -90,16 +99,24 @@ class Network:
     ) -> Parameters:
         """Random parameters, He-initialised (variance 2 / fan-in).
 
-        ``distribution``: ``"normal"`` or ``"uniform"``, both of standard
-        deviation ``scale * sqrt(2 / fan_in)``, or ``"torch"``, uniform within
-        ``scale / sqrt(fan_in)`` as ``torch.nn.Linear`` draws.  ``bias``:
-        ``"zero"``, or ``"uniform"`` within ``1 / sqrt(fan_in)``.  Drawn in
-        float64 on the generator's device, then cast: the same generator gives
-        the same network in every dtype and on every device.
+        Drawn in float64 on the generator's device, then cast: the same
+        generator gives the same network in every dtype and on every device.
+
+        Parameters
+        ----------
+        generator : where all numbers are drawn
+        dtype, device : of the parameters
+            None: the generator's device.
+        distribution : ``"normal"``, ``"uniform"`` or ``"torch"``
+            The first two of standard deviation ``scale * sqrt(2 / fan_in)``;
+            the last uniform within ``scale / sqrt(fan_in)`` as
+            ``torch.nn.Linear`` draws.
+        scale : multiplies the weights
+        bias : ``"zero"``, or ``"uniform"`` within ``1 / sqrt(fan_in)``
         """
         one_of("distribution", distribution, ("normal", "uniform", "torch"))
         one_of("bias", bias, ("zero", "uniform"))
-        draw = {"generator": generator, "dtype": torch.float64}
+        draw: dict[str, Any] = {"generator": generator, "dtype": torch.float64}
         draw["device"] = generator.device
         device = generator.device if device is None else device
         theta = []
@@ -222,13 +239,15 @@ class Network:
         check_parameters(self, theta, name, values=values)
         return tree.at_rest(theta)
 
-    def _run(self, theta, h, start, stop):
+    def _run(
+        self, theta: Parameters, h: Tensor, start: int, stop: int
+    ) -> Tensor:
         for i in range(start + 1, stop + 1):
             weight, bias = theta[i - 1]
             h = self.activate(i, self.linear(i, weight, h, bias))
         return h
 
-    def _input(self, theta, x):
+    def _input(self, theta: Parameters, x: Any) -> Tensor:
         x, size = checks.tensor("x", x), math.prod(self.inputs)
         if x.dim() < 2 or math.prod(x.shape[1:]) != size:
             raise ValueError(
@@ -239,10 +258,10 @@ class Network:
         flat = self.layers[0].kernel is None
         return x.flatten(1) if flat else x.reshape(-1, *self.inputs)
 
-    def _within(self, name, value, low, high):
+    def _within(self, name: str, value: int, low: int, high: int) -> None:
         if not low <= value <= high:
             raise ValueError(f"{name} is {value}; {low} to {high} will do")
 
 
-def _set(frozen, name, value):
+def _set(frozen: object, name: str, value: object) -> None:
     object.__setattr__(frozen, name, value)

@@ -12,13 +12,13 @@ Places, like kept subsets, are tuples of d + 1 entries, the units of layers
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from kernels.networks.aliases import Factors, Pair, Parameters, Places
 from kernels.networks.network import Network, columns
-
-Places = tuple[Tensor | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +30,19 @@ class Block:
     with the rows and is never scaled.
     """
 
-    pair: tuple[Tensor, Tensor | None]
+    pair: Pair
     below: int
     rows: Tensor | None = None
     cols: Tensor | None = None
     scale: float = 1.0
 
-    def write(self, view, bias, rows, cols):
+    def write(
+        self,
+        view: Tensor,
+        bias: Tensor | None,
+        rows: Tensor | None,
+        cols: Tensor | None,
+    ) -> None:
         """Into ``view`` (out, units, block) and ``bias``, at given units."""
         values = columns(self.pair[0], self.below)
         values = values[_index(self.rows, self.cols, values.device)]
@@ -46,7 +52,8 @@ class Block:
             view[_index(rows, cols, view.device)] = values
         if bias is not None:
             source = _index(self.rows, None, bias.device)[0]
-            bias[_index(rows, None, bias.device)[0]] = self.pair[1][source]
+            own: Any = self.pair[1]
+            bias[_index(rows, None, bias.device)[0]] = own[source]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +63,7 @@ class Placed:
     Its units stand at ``rows`` and read the units ``read``.
     """
 
-    blocks: tuple[Block | None, ...]
+    blocks: tuple[Any, ...]
     rows: Places
     read: Places
 
@@ -64,24 +71,34 @@ class Placed:
         return Placed(self.blocks, rows, rows if read is None else read)
 
 
+Placement = tuple[Block, Tensor | None, Tensor | None]  # and rows, columns
+
+
 class Given:
     """The recipe of a layer that is at hand."""
 
-    def __init__(self, pair):
-        self.pair = tuple(pair)
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
 
-    def build(self):
+    def build(self) -> Pair:
         return self.pair
 
 
 class Assembly:
     """The recipe of a layer that is zero but for blocks placed in it."""
 
-    def __init__(self, shape, units, has_bias, like, placements):
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        units: int,
+        has_bias: bool,
+        like: Tensor,
+        placements: tuple[Placement, ...],
+    ) -> None:
         self.shape, self.units, self.has_bias = shape, units, has_bias
         self.like, self.placements = like, placements
 
-    def build(self):
+    def build(self) -> Pair:
         weight = self.like.new_zeros(self.shape)
         bias = self.like.new_zeros(self.shape[0]) if self.has_bias else None
         view = columns(weight, self.units)  # (out, units, block)
@@ -90,17 +107,21 @@ class Assembly:
         return weight, bias
 
 
+Recipe = Given | Assembly
+State = tuple[Recipe, ...]  # a knot, one recipe a layer
+
+
 class Draft:
     """Knots of a network as recipes; equal layers are one recipe.
 
     ``like``: a tensor of the dtype and device wanted.
     """
 
-    def __init__(self, net: Network, like: Tensor):
+    def __init__(self, net: Network, like: Tensor) -> None:
         self.net, self.like = net, like
-        self._known = {}
+        self._known: dict[tuple[Any, ...], Assembly] = {}
 
-    def layer(self, i: int, *placements) -> Assembly:
+    def layer(self, i: int, *placements: Placement) -> Assembly:
         """Layer i, zero but for ``(block, rows, cols)``, in that order."""
         name = (i, *((id(b), _key(r), _key(c)) for b, r, c in placements))
         if name not in self._known:
@@ -113,7 +134,13 @@ class Draft:
             )
         return self._known[name]
 
-    def state(self, *placed: Placed, out: Placed, base=(), first=1) -> tuple:
+    def state(
+        self,
+        *placed: Placed,
+        out: Placed,
+        base: tuple[Recipe, ...] = (),
+        first: int = 1,
+    ) -> State:
         """A knot: layers below ``first`` from ``base``, then the placed.
 
         The output layer reads ``out``.
@@ -128,7 +155,9 @@ class Draft:
         top = self.layer(d, (out.blocks[d], None, out.read[d - 1]))
         return (*base[: first - 1], *hidden, top)
 
-    def shift(self, placed: Placed, places: Places, **below) -> list[tuple]:
+    def shift(
+        self, placed: Placed, places: Places, **below: Any
+    ) -> list[State]:
         """Lemma 4 (K19), Claim 5.1 (N21): move a subnetwork, output constant.
 
         Two knots: its rows copied to ``places``; then all columns moved
@@ -149,18 +178,31 @@ class Draft:
             places[i] = beside(i, homes[i], others, self.net.widths[i])
         return tuple(places)
 
-    def given(self, theta) -> tuple[Given, ...]:
+    def given(self, theta: Parameters) -> tuple[Given, ...]:
         return tuple(map(Given, theta))
 
 
-def cut(net: Network, theta, kept: Places, scale=None, first: int = 1):
+def cut(
+    net: Network,
+    theta: Parameters,
+    kept: Places,
+    scale: Factors | None = None,
+    first: int = 1,
+) -> Placed:
     """The subnetwork of units ``kept``, at home, from layer ``first`` on.
 
-    Layer ``first`` reads everything below it, the others the kept units, whose
-    outputs (columns of the next layer) are multiplied by ``scale``: one number
-    a layer 0 … d - 1, or None for ones.
+    Layer ``first`` reads everything below it, the others the kept units.
+
+    Parameters
+    ----------
+    net : the network
+    theta : its parameters
+    kept : as ``kept.kept_places`` returns them
+    scale : None for ones, or one number a layer 0 … d - 1
+        Multiplies the outputs of kept units: columns of the next layer.
+    first : the first layer of the subnetwork
     """
-    blocks = [None] * (net.depth + 1)
+    blocks: list[Block | None] = [None] * (net.depth + 1)
     for i in range(first, net.depth + 1):
         whole = i == first
         blocks[i] = Block(
@@ -179,8 +221,21 @@ def beside(i: int, homes: Tensor, taken: Tensor, width: int) -> Tensor:
     """Units of hidden layer i for a subnetwork beside ``taken`` ones.
 
     A unit stays at home unless its home is taken, and else goes to the lowest
-    unit that is neither taken nor a home.  Raises ValueError, naming the
-    layer, where there is no room.
+    unit that is neither taken nor a home.
+
+    Parameters
+    ----------
+    i : the layer's number, for the error
+    homes : (k,)
+        Where the units would be.
+    taken : (m,)
+        Where they may not be.
+    width : of the layer
+
+    Raises
+    ------
+    ValueError
+        Naming the layer, where there is no room.
     """
     used = torch.zeros(width, dtype=torch.bool)
     used[taken] = True
@@ -194,6 +249,19 @@ def beside(i: int, homes: Tensor, taken: Tensor, width: int) -> Tensor:
 
 
 def check_room(i: int, new: int, taken: int, width: int) -> None:
+    """Refuse more units than a layer has.
+
+    Parameters
+    ----------
+    i : the layer's number
+    new, taken : numbers of units
+    width : of the layer
+
+    Raises
+    ------
+    ValueError
+        That names all of them.
+    """
     if new + taken > width:
         raise ValueError(
             f"hidden layer {i}: {new} units do not fit beside {taken} others: "
@@ -201,13 +269,15 @@ def check_room(i: int, new: int, taken: int, width: int) -> None:
         )
 
 
-def _index(rows, cols, device):
-    rows = slice(None) if rows is None else rows.to(device)
-    cols = slice(None) if cols is None else cols.to(device)
-    if torch.is_tensor(rows) and torch.is_tensor(cols):
-        rows = rows[:, None]
-    return rows, cols
+def _index(
+    rows: Tensor | None, cols: Tensor | None, device: torch.device
+) -> tuple[Any, Any]:
+    down = slice(None) if rows is None else rows.to(device)
+    across = slice(None) if cols is None else cols.to(device)
+    if isinstance(down, Tensor) and isinstance(across, Tensor):
+        down = down[:, None]
+    return down, across
 
 
-def _key(units):
+def _key(units: Tensor | None) -> bytes | None:
     return None if units is None else units.numpy().tobytes()

@@ -7,7 +7,8 @@ same, and whatever only reshapes becomes a flattening, or nothing.  What is no
 chain, such as a sum of two branches, is an error that names the submodule.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -29,9 +30,16 @@ class Step(NamedTuple):
 def chain(module: nn.Module, x: Tensor) -> list[Step]:
     """The steps from a module's one input to its one output.
 
-    ``module``: in eval mode; ``x``: a few samples, which run through it.
-    Raises ValueError, naming the submodule, where its forward cannot be
-    followed, or is no chain, or fails on ``x``.
+    Parameters
+    ----------
+    module : in eval mode
+    x : a few samples, which run through it
+
+    Raises
+    ------
+    ValueError
+        Naming the submodule, where its forward cannot be followed, or is
+        no chain, or fails on ``x``.
     """
     outer = nn.Sequential(module)
     tracer = _Tracer()
@@ -50,11 +58,17 @@ def chain(module: nn.Module, x: Tensor) -> list[Step]:
 
 
 def named(path: str, module: nn.Module) -> str:
-    """ "module.features.3 (ReLU)"; the outermost has the empty path."""
+    """ "module.features.3 (ReLU)"; the outermost has the empty path.
+
+    Parameters
+    ----------
+    path : as ``named_modules`` has it
+    module : the module there
+    """
     return f"module{'.' * bool(path)}{path} ({type(module).__name__})"
 
 
-def _name(outer, path):
+def _name(outer: nn.Module, path: str) -> str:
     inner = path.removeprefix("0").removeprefix(".")  # outer's own index
     return named(inner, outer.get_submodule(path))
 
@@ -64,13 +78,19 @@ class _Tracer(fx.Tracer):
 
     stuck = ""  # the innermost submodule whose forward failed
 
-    def is_leaf_module(self, m, module_qualified_name):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return super().is_leaf_module(m, module_qualified_name) or any(
             isinstance(m, kind) and type(m).forward is kind.forward
             for kind in (nn.Linear, nn.Conv2d, nn.modules.batchnorm._BatchNorm)
         )
 
-    def call_module(self, m, forward, args, kwargs):
+    def call_module(
+        self,
+        m: nn.Module,
+        forward: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
         try:
             return super().call_module(m, forward, args, kwargs)
         except Exception:
@@ -81,12 +101,14 @@ class _Tracer(fx.Tracer):
 class _Follower(fx.Interpreter):
     """Runs the graph and notes its steps; ``at``: the last one's node."""
 
-    def __init__(self, outer, graph):
+    def __init__(self, outer: nn.Module, graph: fx.Graph) -> None:
         super().__init__(outer, graph=graph)
         self.extra_traceback = False
-        self.steps, self.at, self.tensors = [], None, set()
+        self.steps: list[Step] = []
+        self.at: fx.Node | None = None
+        self.tensors: set[fx.Node] = set()
 
-    def run_node(self, n):
+    def run_node(self, n: fx.Node) -> Any:
         if n.op == "placeholder":
             value, self.at = super().run_node(n), n
         elif n.op == "output":
@@ -102,7 +124,7 @@ class _Follower(fx.Interpreter):
             self.tensors.add(n)
         return value
 
-    def _step(self, n):
+    def _step(self, n: fx.Node) -> Any:
         name = self._named(n)
         args, kwargs = self.fetch_args_kwargs_from_env(n)
         try:
@@ -114,7 +136,7 @@ class _Follower(fx.Interpreter):
                 f"({type(error).__name__}: {error})"
             ) from error
         if n.op == "call_module":
-            module = self.fetch_attr(n.target)
+            module = self.fetch_attr(str(n.target))
         elif not torch.is_tensor(value):
             return value  # a size, for a view
         else:
@@ -139,16 +161,18 @@ class _Follower(fx.Interpreter):
         self.steps.append(Step(name, module, tuple(value.shape[1:])))
         return value
 
-    def _named(self, n):
+    def _named(self, n: fx.Node) -> str:
         if n.op == "call_module":
-            return _name(self.module, n.target)
+            return _name(self.module, str(n.target))
         stack = [key.split("@")[0] for key in n.meta["nn_module_stack"]]
         called = n.target if isinstance(n.target, str) else n.target.__name__
         called = "max_pool2d" if n.target is functional.max_pool2d else called
         return f"{_name(self.module, stack[-1])}, {called}"
 
 
-def _replacement(n, name, args, kwargs):
+def _replacement(
+    n: fx.Node, name: str, args: Sequence[Any], kwargs: dict[str, Any]
+) -> nn.Module:
     """The module that does what a function or a method does."""
     make = _FUNCTIONS.get(n.target)
     kwargs = {k: v for k, v in kwargs.items() if k != "input"}
@@ -163,7 +187,13 @@ def _replacement(n, name, args, kwargs):
         raise ValueError(f"{name}: {error}") from error
 
 
-def _reshaping(name, args, kwargs, value, module):
+def _reshaping(
+    name: str,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    value: Tensor,
+    module: nn.Module,
+) -> nn.Module:
     """A reshaping as a flattening or as nothing; other modules as they are."""
     if not isinstance(module, nn.Flatten | nn.Unflatten):
         return module
@@ -179,24 +209,26 @@ def _reshaping(name, args, kwargs, value, module):
     )
 
 
-def _relu(inplace=False):
+def _relu(inplace: bool = False) -> nn.Module:
     return nn.ReLU()
 
 
 def _max_pool(
-    kernel_size,
-    stride=None,
-    padding=0,
-    dilation=1,
-    ceil_mode=False,
-    return_indices=False,
-):
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> nn.Module:
     return nn.MaxPool2d(
         kernel_size, stride, padding, dilation, return_indices, ceil_mode
     )
 
 
-def _dropout(p=0.5, training=True, inplace=False):
+def _dropout(
+    p: float = 0.5, training: bool = True, inplace: bool = False
+) -> nn.Module:
     if training:
         raise ValueError(
             "this dropout stays on in eval mode; dropout with "
@@ -205,11 +237,11 @@ def _dropout(p=0.5, training=True, inplace=False):
     return nn.Identity()
 
 
-def _reshape(*sizes, **options):
+def _reshape(*sizes: Any, **options: Any) -> nn.Module:
     return nn.Flatten()
 
 
-_FUNCTIONS = {
+_FUNCTIONS: dict[Any, Callable[..., nn.Module]] = {
     **dict.fromkeys(
         [torch.relu, torch.relu_, functional.relu, "relu", "relu_"], _relu
     ),

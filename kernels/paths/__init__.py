@@ -14,6 +14,7 @@ Beside the papers' constructions, modules that are imported when asked for
 """
 
 import importlib
+from typing import Any
 
 from kernels.paths import structure
 from kernels.paths.dropout import lemma1, lemma2, theorem1
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in ("alignment", "curves", "repair"):
         return importlib.import_module(f"kernels.paths.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,8 +6,11 @@ networks are compared or averaged, their units can therefore be matched.
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from kernels.networks import Network, Parameters, columns
 from kernels.networks.kept import check_ends, kept_places
@@ -18,7 +21,7 @@ def match(
     theta_a: Parameters,
     theta_b: Parameters,
     *,
-    weights=None,
+    weights: Sequence[float] | None = None,
     sweeps: int = 100,
 ) -> list[torch.Tensor]:
     """The permutations that bring ``theta_b`` closest to ``theta_a``.
@@ -32,17 +35,25 @@ def match(
 
     Parameters
     ----------
-    theta_a, theta_b : parameters of ``net``, fully connected or
-        convolutional, of one dtype and device.
+    net : the network, fully connected or convolutional
+    theta_a, theta_b : its parameters, of one dtype and device
     weights : a number for each layer, optional
-        How much its entries count; None: all alike.  The neurons (w_i, a_i)
-        of a mean-field network, whose output weights are a_i / N in
+        How much its entries count; None: all alike.  The neurons (w_i,
+        a_i) of a mean-field network, whose output weights are a_i / N in
         ``meanfield.as_network``, are compared as such by ``(1, N)``.
+    sweeps : passes over the layers at most
 
-    Returns a list with one LongTensor a hidden layer; entry i is the unit of
-    ``theta_b`` that belongs at the place of unit i of ``theta_a``:
-    :func:`permute` puts it there.  Raises ValueError or TypeError for
-    parameters that do not fit, or weights that are not positive.
+    Returns
+    -------
+    list[torch.Tensor]
+        One LongTensor a hidden layer; entry i is the unit of ``theta_b``
+        that belongs at the place of unit i of ``theta_a``: :func:`permute`
+        puts it there.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters that do not fit, or weights that are not positive.
 
     Needs SciPy.  Cost: for each layer a product of h² times its fan-in and
     fan-out operations, and an assignment, of order h³ at worst.
@@ -75,9 +86,22 @@ def match_activations(
     correlates with none.  Layers are matched one by one, each exactly; the
     weights themselves play no part.
 
-    ``x``: (n, ...), inputs of ``net`` of the parameters' dtype, at least two.
-    Returns one LongTensor a hidden layer, as :func:`match` does.  Raises
-    ValueError for parameters or inputs that do not fit.
+    Parameters
+    ----------
+    net : the network
+    theta_a, theta_b : its parameters
+    x : (n, ...)
+        At least two inputs of the parameters' dtype.
+
+    Returns
+    -------
+    list[torch.Tensor]
+        One LongTensor a hidden layer, as :func:`match` does.
+
+    Raises
+    ------
+    ValueError
+        For parameters or inputs that do not fit.
 
     Needs SciPy.  Cost: two passes, and for each layer a product of h² times
     n operations and an assignment.
@@ -101,7 +125,7 @@ def match_activations(
     return order
 
 
-def _standardised(features, width):
+def _standardised(features: Tensor, width: int) -> Tensor:
     """(width, samples): each unit's activations, mean 0 and length 1."""
     z = features.reshape(len(features), width, -1).transpose(0, 1)
     z = z.reshape(width, -1).double()
@@ -110,12 +134,29 @@ def _standardised(features, width):
     return torch.where(size > 0, z / size, 0.0)
 
 
-def permute(net: Network, theta: Parameters, order) -> Parameters:
+def permute(
+    net: Network, theta: Parameters, order: Sequence[Any]
+) -> Parameters:
     """The same function, with unit ``order[l - 1][i]`` at place i of layer l.
 
-    ``order``: one permutation of the units a hidden layer.  Rows, biases and
-    the columns that they feed move together; nothing is computed.  Returns
-    new parameters.  Raises ValueError for what is no permutation.
+    Rows, biases and the columns that they feed move together; nothing is
+    computed.
+
+    Parameters
+    ----------
+    net : the network
+    theta : its parameters
+    order : one permutation of the units a hidden layer
+
+    Returns
+    -------
+    Parameters
+        New parameters.
+
+    Raises
+    ------
+    ValueError
+        For what is no permutation.
     """
     (theta,) = check_ends(net, theta=theta)
     # checks indices and that none is repeated
@@ -141,13 +182,19 @@ def permute(net: Network, theta: Parameters, order) -> Parameters:
     return tuple(result)
 
 
-def _gain(net, theta_a, theta_b, weights, i):
+def _gain(
+    net: Network,
+    theta_a: Parameters,
+    theta_b: Parameters,
+    weights: list[float],
+    i: int,
+) -> Tensor:
     """(h_i, h_i): inner products of the units of layer i, float64.
 
     Both sides less the units' mean in ``theta_a``: the same to every
     assignment, and nothing large is left that all units share.
     """
-    gain = 0
+    gain = torch.zeros((), dtype=torch.float64)
     for read, weight in ((_rows, weights[i - 1]), (_columns, weights[i])):
         ours, theirs = read(net, theta_a, i), read(net, theta_b, i)
         middle = ours.mean(0)
@@ -155,7 +202,7 @@ def _gain(net, theta_a, theta_b, weights, i):
     return gain
 
 
-def _rows(net, theta, i):
+def _rows(net: Network, theta: Parameters, i: int) -> Tensor:
     """Rows and biases of layer i, one row a unit, float64."""
     parts = [p for p in theta[i - 1] if p is not None]
     return torch.cat(
@@ -163,13 +210,15 @@ def _rows(net, theta, i):
     ).double()
 
 
-def _columns(net, theta, i):
+def _columns(net: Network, theta: Parameters, i: int) -> Tensor:
     """What the units of layer i feed, one row a unit, float64."""
     weight = columns(theta[i][0], net.widths[i])  # (out, units, block)
     return weight.transpose(0, 1).flatten(1).double()
 
 
-def _checked_weights(net, weights):
+def _checked_weights(
+    net: Network, weights: Sequence[float] | None
+) -> list[float]:
     weights = [1.0] * net.depth if weights is None else list(weights)
     if len(weights) != net.depth or not all(
         w > 0 and math.isfinite(w) for w in weights

@@ -42,7 +42,7 @@ class Curve:
     stop: Parameters
     kind: str = "bezier"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("kind", self.kind, KINDS)
         check_alike(self.start, self.bend, "start", "bend")
         check_alike(self.start, self.stop, "start", "stop")
@@ -67,7 +67,13 @@ class Curve:
 
 
 def weights(kind: str, t: float) -> tuple[float, float, float]:
-    """How much of start, bend and stop the point at t holds: they add to 1."""
+    """How much of start, bend and stop the point at t holds: they add to 1.
+
+    Parameters
+    ----------
+    kind : ``"bezier"`` or ``"chain"``
+    t : a number in [0, 1]
+    """
     one_of("kind", kind, KINDS)
     if kind == "bezier":
         return (1 - t) ** 2, 2 * t * (1 - t), t**2
@@ -95,15 +101,26 @@ def train(
 
     Parameters
     ----------
+    net : the network
+    theta_a, theta_b : parameters, the curve's ends
     data : (x, y) of the parameters' dtype and device, as ``training.train``
     generator : on the CPU; orders the samples and draws t
+    kind : ``"bezier"`` or ``"chain"``
     recipe, settings : a ``training.Recipe``, or its settings as keywords
         ``step_size``, and ``steps`` or ``epochs``; momentum 0.9 and batches
         of 100 where nothing else is said.
 
-    Returns a :class:`Curve`; the ends are left as they are.  Raises
-    ValueError for numbers out of range, FloatingPointError where the bend is
-    not finite.
+    Returns
+    -------
+    Curve
+        A :class:`Curve`; the ends are left as they are.
+
+    Raises
+    ------
+    ValueError
+        For numbers out of range.
+    FloatingPointError
+        Where the bend is not finite.
 
     Cost: per step a forward and a backward pass of one minibatch.
     """
@@ -172,6 +189,10 @@ def length(curve: Curve | Path) -> float:
     curve the integral of its speed, whose square is a quadratic in t, by
     Gauss-Legendre quadrature with 64 nodes on either side of the slowest
     point, where a curve that turns back has a kink.
+
+    Parameters
+    ----------
+    curve : a curve, or a path
     """
     if isinstance(curve, Path):
         return sum(
@@ -197,7 +218,7 @@ def length(curve: Curve | Path) -> float:
     return total
 
 
-def _legendre(count):
+def _legendre(count: int) -> tuple[Tensor, Tensor]:
     """Nodes in (0, 1) and weights that add to 1."""
     import numpy as np
 
@@ -205,5 +226,5 @@ def _legendre(count):
     return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(shares / 2)
 
 
-def _inner(u, v):
+def _inner(u: list[Tensor], v: list[Tensor]) -> float:
     return sum(float((p * q).sum()) for p, q in zip(u, v))

@@ -12,14 +12,24 @@ Each way returns the knots, as recipes, and the subnetwork of level 1 as it
 stands in the last of them.
 """
 
-from kernels.networks import Network
+from collections.abc import Sequence
+from typing import Any
+
+from kernels.networks import Network, Parameters
+from kernels.networks.aliases import Factors, Places
 from kernels.networks.kept import complement
-from kernels.networks.placing import Block, Draft, Placed, Places, cut
+from kernels.networks.placing import Block, Draft, Placed, State, cut
 
 Levels = dict[int, Placed]
+Descent = tuple[list[State], Placed]
 
 
-def dropout_levels(net: Network, theta, kept, scale) -> Levels:
+def dropout_levels(
+    net: Network,
+    theta: Parameters,
+    kept: dict[int, Places],
+    scale: dict[int, Factors],
+) -> Levels:
     """K19's theta_1 … theta_{d-1} as subnetworks of ``theta``, at home."""
     return {
         m: cut(net, theta, kept[m], scale[m], first=m)
@@ -27,7 +37,12 @@ def dropout_levels(net: Network, theta, kept, scale) -> Levels:
     }
 
 
-def feature_levels(net: Network, theta, kept: Places, subnetworks) -> Levels:
+def feature_levels(
+    net: Network,
+    theta: Parameters,
+    kept: Places,
+    subnetworks: Sequence[Parameters],
+) -> Levels:
     """N21's xi_0 … xi_{L-1}: xi_m reads the kept units of layer m.
 
     Their hidden units stand in the complements of the kept ones.
@@ -40,7 +55,7 @@ def feature_levels(net: Network, theta, kept: Places, subnetworks) -> Levels:
     )
     levels = {}
     for m, xi in enumerate(subnetworks):
-        blocks = [None] * (net.depth + 1)
+        blocks: list[Block | None] = [None] * (net.depth + 1)
         below = net.widths[0]
         if m > 0:
             blocks[m] = Block(theta[m - 1], net.widths[m - 1], inputs[m])
@@ -53,13 +68,13 @@ def feature_levels(net: Network, theta, kept: Places, subnetworks) -> Levels:
     return levels
 
 
-def leapfrog(draft: Draft, theta, levels: Levels):
+def leapfrog(draft: Draft, theta: Parameters, levels: Levels) -> Descent:
     """a (b a)^{d-2}: each level's subnetwork beside the last, no tidying."""
     d, base = draft.net.depth, draft.given(theta)
     live = levels[d - 1]
     states = [base, draft.state(out=live, base=base, first=d)]
     for m in range(d - 2, 0, -1):
-        below = {"base": base, "first": m + 1}
+        below: dict[str, Any] = {"base": base, "first": m + 1}
         new = levels[m].at(draft.embed(levels[m].rows, live.rows, first=m + 1))
         states.append(draft.state(live, new, out=live, **below))
         states.append(draft.state(live, new, out=new, **below))
@@ -67,7 +82,9 @@ def leapfrog(draft: Draft, theta, levels: Levels):
     return states, live
 
 
-def dropout_descent(draft: Draft, theta, levels: Levels, *, exact: bool):
+def dropout_descent(
+    draft: Draft, theta: Parameters, levels: Levels, *, exact: bool
+) -> Descent:
     """Lemma 1 (K19): ab (babab)^{d-2}, every theta_i a knot.
 
     Without ``exact`` theta_{d-1}, …, theta_2 are left out as knots, and the
@@ -79,7 +96,7 @@ def dropout_descent(draft: Draft, theta, levels: Levels, *, exact: bool):
     if exact or d == 2:
         states.append(draft.state(live, out=live, base=base, first=d - 1))
     for m in range(d - 2, 0, -1):
-        below = {"base": base, "first": m + 1}
+        below: dict[str, Any] = {"base": base, "first": m + 1}
         new = levels[m]
         copy = new.at(draft.embed(new.rows, live.rows, new.rows, first=m + 1))
         states += [
@@ -94,7 +111,7 @@ def dropout_descent(draft: Draft, theta, levels: Levels, *, exact: bool):
     return states, live
 
 
-def sparsify(draft: Draft, theta, levels: Levels):
+def sparsify(draft: Draft, theta: Parameters, levels: Levels) -> Descent:
     """Theorem 4.1's first half (N21): ab (babbcb)^{L-2}.
 
     After each level its subnetwork is moved into kept units, so that all
@@ -108,7 +125,7 @@ def sparsify(draft: Draft, theta, levels: Levels):
         draft.state(live, out=live, base=base, first=d - 1),
     ]
     for m in range(d - 2, 0, -1):
-        below = {"base": base, "first": m + 1}
+        below: dict[str, Any] = {"base": base, "first": m + 1}
         new = levels[m]
         homes = list(new.rows)
         for p in range(m + 1, d):

@@ -2,10 +2,16 @@
 
 from kernels import states
 from kernels.networks import Network, Parameters, columns
+from kernels.networks.aliases import Kept, Places, Scale
 from kernels.networks.checks import one_of
 from kernels.networks.kept import check_ends, kept_levels, scale_levels
 from kernels.networks.placing import Draft, cut
-from kernels.paths.descend import dropout_descent, dropout_levels, leapfrog
+from kernels.paths.descend import (
+    Descent,
+    dropout_descent,
+    dropout_levels,
+    leapfrog,
+)
 from kernels.paths.join import meet
 from kernels.paths.path import Knots, Path
 
@@ -16,9 +22,9 @@ STYLES = ("paper", "figure", "short")
 def lemma1(
     net: Network,
     theta: Parameters,
-    kept,
+    kept: Kept,
     *,
-    scale=1.0,
+    scale: Scale = 1.0,
     style: str = "paper",
 ) -> Path:
     """From ``theta`` to its dropout network theta_1 (K19, Lemma 1).
@@ -29,6 +35,8 @@ def lemma1(
 
     Parameters
     ----------
+    net : the network
+    theta : its parameters
     kept : one LongTensor of unit indices a hidden layer
         The units that theta_1 … theta_{d-1} keep (Definition 1), any subsets
         that fit: twice their number is at most the width in hidden layers 2
@@ -78,10 +86,20 @@ def lemma2(
     is not enough for odd widths.  One segment is affine, all others are
     constant.
 
-    ``style``: ``"paper"``: 8 segments, the last five a permutation (K19,
-    Lemma 4); ``"short"``: 5.  A step that has nothing to move, for the units
-    at hand, is a segment of length zero.  Raises ValueError, naming the
-    hidden layer and both numbers, where the units do not fit.
+    Parameters
+    ----------
+    net : the network
+    theta, theta_prime : its parameters, the path's ends
+    style : str
+        ``"paper"``: 8 segments, the last five a permutation (K19, Lemma
+        4); ``"short"``: 5.  A step that has nothing to move, for the units
+        at hand, is a segment of length zero.
+
+    Raises
+    ------
+    ValueError
+        Naming the hidden layer and both numbers, where the units do not
+        fit.
     """
     one_of("style", style, ("paper", "short"))
     theta, theta_prime = check_ends(net, theta=theta, theta_prime=theta_prime)
@@ -98,10 +116,10 @@ def theorem1(
     theta_a: Parameters,
     theta_b: Parameters,
     *,
-    kept_a,
-    kept_b,
-    scale_a=1.0,
-    scale_b=1.0,
+    kept_a: Kept,
+    kept_b: Kept,
+    scale_a: Scale = 1.0,
+    scale_b: Scale = 1.0,
     style: str = "paper",
 ) -> Path:
     """Between two dropout-stable parameters (K19, Theorem 1).
@@ -111,10 +129,22 @@ def theorem1(
     2d functions theta^A, theta^A_i, theta^B_i, theta^B.  It joins what S20,
     Theorem 2 (B), joins: networks of ``meanfield.as_network``.
 
-    ``kept_a``, ``kept_b``, ``scale_a``, ``scale_b`` as in :func:`lemma1`;
-    beside its conditions, in every hidden layer the kept units of
-    theta^A_1 and theta^B_1 together are at most the width.  ``style``:
-    ``"paper"``: 10d - 8 segments; ``"figure"``: 8d - 4; ``"short"``: 4d - 1.
+    Parameters
+    ----------
+    net : the network
+    theta_a, theta_b : its parameters, the path's ends
+    kept_a, kept_b : as in :func:`lemma1`
+        Beside its conditions, in every hidden layer the kept units of
+        theta^A_1 and theta^B_1 together are at most the width.
+    scale_a, scale_b : as in :func:`lemma1`
+    style : str
+        ``"paper"``: 10d - 8 segments; ``"figure"``: 8d - 4; ``"short"``:
+        4d - 1.
+
+    Raises
+    ------
+    ValueError
+        Naming the hidden layer and both numbers, where subsets do not fit.
     """
     one_of("style", style, STYLES)
     theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
@@ -124,7 +154,14 @@ def theorem1(
     return Path(Knots([*down, *meet(draft, a, b, style), *reversed(up)]))
 
 
-def _descend(draft, theta, kept, scale, style, name):
+def _descend(
+    draft: Draft,
+    theta: Parameters,
+    kept: Kept,
+    scale: Scale,
+    style: str,
+    name: str,
+) -> Descent:
     net = draft.net
     levels = dropout_levels(
         net,
@@ -137,7 +174,7 @@ def _descend(draft, theta, kept, scale, style, name):
     return dropout_descent(draft, theta, levels, exact=style == "paper")
 
 
-def live_units(net, theta):
+def live_units(net: Network, theta: Parameters) -> Places:
     """The units of each hidden layer with a non-zero outgoing weight."""
     live = [
         (columns(theta[i][0], width) != 0).any(2).any(0).nonzero()[:, 0].cpu()

@@ -1,5 +1,7 @@
 """Sums of floating-point numbers compared as real numbers."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -38,7 +40,7 @@ def gap(
     size = a.abs() + b.abs()
     bound = (a - b).abs()  # not zero unless a == b: gradual underflow
     bound = torch.where((bound == 0) & (a != b), size, bound)  # or flushed
-    if more is None or not len(more):
+    if first is None or more is None or label is None or not len(more):
         return bound * _SLACK, size
     many = torch.unique(label)
     place = torch.full((len(first),), -1, device=label.device)
@@ -66,7 +68,7 @@ def gap(
     return bound, size
 
 
-def _ranks(label, more):
+def _ranks(label: Tensor, more: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """(classes, units): the second units of all classes, the third, …"""
     order = torch.argsort(label, stable=True)
     label, more = label[order], more[order]

@@ -1,15 +1,20 @@
 """N21's Theorem 4.1: paths over re-optimised subnetworks."""
 
+from collections.abc import Sequence
+
 import torch
 
 from kernels import states
 from kernels.networks import Network, Parameters
+from kernels.networks.aliases import Kept
 from kernels.networks.checks import one_of
 from kernels.networks.kept import check_ends, check_like, kept_places
-from kernels.networks.placing import Draft
-from kernels.paths.descend import feature_levels, leapfrog, sparsify
+from kernels.networks.placing import Draft, State
+from kernels.paths.descend import Levels, feature_levels, leapfrog, sparsify
 from kernels.paths.join import bridge
 from kernels.paths.path import Knots, Path
+
+End = tuple[Parameters, Levels]
 
 
 @states("N21", "Theorem 4.1", "Claim 5.1")
@@ -18,10 +23,10 @@ def theorem41(
     theta_a: Parameters,
     theta_b: Parameters,
     *,
-    kept_a,
-    kept_b,
-    subnetworks_a,
-    subnetworks_b,
+    kept_a: Kept,
+    kept_b: Kept,
+    subnetworks_a: Sequence[Parameters],
+    subnetworks_b: Sequence[Parameters],
     style: str = "paper",
 ) -> Path:
     """Between any two parameters, over subnetworks (N21, Theorem 4.1).
@@ -32,6 +37,8 @@ def theorem41(
 
     Parameters
     ----------
+    net : the network
+    theta_a, theta_b : its parameters, the path's ends
     kept_a, kept_b : one LongTensor of unit indices a hidden layer
         I_l, at least half of each hidden layer.
     subnetworks_a, subnetworks_b : for l = 0 … L - 1 the parameters of xi_l
@@ -45,8 +52,11 @@ def theorem41(
         most 12L - 12 (three more for the swap of N21, Claim 5.1);
         ``"short"``: 4L - 1, else at most 4L + 1.
 
-    Raises ValueError, naming the hidden layer and both numbers, where a kept
-    set is less than half of its layer, or a subnetwork has other widths.
+    Raises
+    ------
+    ValueError
+        Naming the hidden layer and both numbers, where a kept set is less
+        than half of its layer, or a subnetwork has other widths.
     """
     one_of("style", style, ("paper", "short"))
     theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
@@ -64,15 +74,15 @@ def theorem41(
         for part in xi:
             check_like(name, part, theta_a)
     first, last = (len(levels[1].rows[1]) for levels in ends)
-    pairs = list(zip((theta_a, theta_b), ends))
+    a, b = zip((theta_a, theta_b), ends)
     if first >= last:
-        states = _connect(draft, *pairs, style)
+        states = _connect(draft, a, b, style)
     else:
-        states = _connect(draft, *reversed(pairs), style)[::-1]
+        states = _connect(draft, b, a, style)[::-1]
     return Path(Knots(states))
 
 
-def _connect(draft, a, b, style):
+def _connect(draft: Draft, a: End, b: End, style: str) -> list[State]:
     """All knots, over xi_0 of ``a``, whose I_1 is not the smaller one."""
     descend = leapfrog if style == "short" else sparsify
     down, live_a = descend(draft, *a)
@@ -95,7 +105,13 @@ def _connect(draft, a, b, style):
     return [*down, *across, *reversed(up)]
 
 
-def _levels(net, theta, kept, subnetworks, name):
+def _levels(
+    net: Network,
+    theta: Parameters,
+    kept: Kept,
+    subnetworks: Sequence[Parameters],
+    name: str,
+) -> Levels:
     kept = kept_places(net, kept, f"kept{name}")
     for i, h in enumerate(net.hidden, 1):
         if 2 * len(kept[i]) < h:

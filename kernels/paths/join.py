@@ -9,11 +9,12 @@ them.
 
 import torch
 
+from kernels.networks.aliases import Places
 from kernels.networks.kept import complement
-from kernels.networks.placing import Draft, Placed, Places, beside, check_room
+from kernels.networks.placing import Draft, Placed, State, beside, check_room
 
 
-def meet(draft: Draft, a: Placed, b: Placed, style: str) -> list[tuple]:
+def meet(draft: Draft, a: Placed, b: Placed, style: str) -> list[State]:
     """Lemma 2 (K19) in 8 segments, "paper" or "figure", or in 5, "short".
 
     "paper" (b a b, then Lemma 4's b c b c b) writes ``b`` into the lowest
@@ -27,8 +28,8 @@ def meet(draft: Draft, a: Placed, b: Placed, style: str) -> list[tuple]:
             draft.state(a, away, out=away),
             *draft.shift(away, b.rows),
         ]
-    away, between = _detour(draft, a.rows, b.rows)
-    away = b.at(away)
+    first, between = _detour(draft, a.rows, b.rows)
+    away = b.at(first)
     return [
         draft.state(a, away, out=a),
         draft.state(a, away, out=away),
@@ -40,7 +41,7 @@ def meet(draft: Draft, a: Placed, b: Placed, style: str) -> list[tuple]:
 
 def bridge(
     draft: Draft, a: Placed, x: Placed, b: Placed, *, always: bool
-) -> list[tuple]:
+) -> list[State]:
     """From ``a`` over a third subnetwork ``x`` to ``b``: b a b c b a b.
 
     ``x`` must fit beside each of the two.  Where one place does beside both,
@@ -61,7 +62,7 @@ def bridge(
 
 def room(draft: Draft, x: Placed, must: Places, might: Places) -> Places:
     """Places for ``x`` off ``must`` and, as far as can be, off ``might``."""
-    places = [None]
+    places: list[torch.Tensor | None] = [None]
     for i, width in enumerate(draft.net.hidden, 1):
         check_room(i, len(x.rows[i]), len(must[i]), width)
         free = complement(must[i], width)

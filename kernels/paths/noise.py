@@ -1,6 +1,8 @@
 """K19's Theorems 2 and 3: noise-stable parameters, direct dropout."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -8,7 +10,7 @@ from kernels import states
 from kernels.networks import Network, Parameters
 from kernels.networks.checks import one_of
 from kernels.networks.kept import check_ends, check_like
-from kernels.networks.placing import Block, Draft, cut
+from kernels.networks.placing import Block, Draft, Placed, State, cut
 from kernels.paths.dropout import live_units
 from kernels.paths.join import bridge, meet, room
 from kernels.paths.path import Knots, Path
@@ -38,10 +40,22 @@ def theorem2(
     hidden layer dropped, and a layer without units is of no use: the number
     of units kept is drawn from its binomial law given that it is in 1 …
     floor(h / 2) (0 where h = 1), then the units, uniformly.  That is what
-    resampling until it fits would give.  ``generator`` draws for ``theta_a``
-    first, layer by layer.
+    resampling until it fits would give.
 
-    ``style``: ``"paper"``: 10 segments; ``"short"``: 7.
+    Parameters
+    ----------
+    net : the network
+    theta_a, theta_b : its parameters, the path's ends
+    p : the probability that a unit is dropped, in (0, 1)
+    generator : draws for ``theta_a`` first, layer by layer
+    style : ``"paper"``: 10 segments; ``"short"``: 7
+
+    Raises
+    ------
+    ValueError
+        For another p or style.
+    ValueError, TypeError
+        For parameters that do not fit.
     """
     one_of("style", style, ("paper", "short"))
     theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
@@ -68,12 +82,22 @@ def theorem3(
 
     As :func:`theorem2`, with a smaller dropout probability ``p``: in layer i
     h_i - h*_i units at most are kept (and at least one, where that allows).
-    ``theta_star``: parameters of this architecture with hidden widths h*_i of
-    their own, or of the full widths with dead units, which do not count.
 
-    ``style``: ``"paper"``: 13 segments; ``"short"``: 9.  Raises ValueError,
-    naming the hidden layer and both numbers, where theta* is wider than the
-    network.
+    Parameters
+    ----------
+    net : the network
+    theta_a, theta_b : its parameters, the path's ends
+    theta_star : parameters of this architecture
+        With hidden widths h*_i of their own, or of the full widths with
+        dead units, which do not count.
+    p, generator : as in :func:`theorem2`
+    style : ``"paper"``: 13 segments; ``"short"``: 9
+
+    Raises
+    ------
+    ValueError
+        Naming the hidden layer and both numbers, where theta* is wider
+        than the network.
     """
     one_of("style", style, ("paper", "short"))
     theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
@@ -81,7 +105,7 @@ def theorem3(
     theta_star = narrow.check(theta_star, "theta_star")
     check_like("theta_star", theta_star, theta_a)
     x = cut(narrow, theta_star, live_units(narrow, theta_star))
-    most = [None]
+    most: list[int | None] = [None]
     for i, h in enumerate(net.hidden, 1):
         if len(x.rows[i]) > h:
             raise ValueError(
@@ -106,7 +130,7 @@ def theorem3(
     return Path(Knots([*down, *across, *reversed(up)]))
 
 
-def _narrow(net, theta_star):
+def _narrow(net: Network, theta_star: Parameters) -> Network:
     if len(theta_star) != net.depth:
         raise ValueError(
             f"theta_star has {len(theta_star)} layers; the network has "
@@ -116,12 +140,18 @@ def _narrow(net, theta_star):
     return net.narrow([net.widths[0], *widths])
 
 
-def _drop(draft, theta, p, most, generator):
+def _drop(
+    draft: Draft,
+    theta: Parameters,
+    p: float,
+    most: Sequence[Any],
+    generator: torch.Generator,
+) -> tuple[list[State], Placed]:
     """Algorithm 1: the knots theta and theta_1, and what theta_1 keeps."""
     if not 0 < p < 1:
         raise ValueError(f"p is {p}; a number between 0 and 1 will do")
     net, r = draft.net, 1 / (1 - p)
-    kept = [None]
+    kept: list[torch.Tensor | None] = [None]
     for i, h in enumerate(net.hidden, 1):
         count = _count(h, min(1, most[i]), most[i], p, generator)
         units = torch.randperm(h, generator=generator, device=generator.device)
@@ -143,7 +173,9 @@ def _drop(draft, theta, p, most, generator):
     return [base, (base[0], *columns_dropped)], cut(net, theta, places, scales)
 
 
-def _count(h, least, most, p, generator):
+def _count(
+    h: int, least: int, most: int, p: float, generator: torch.Generator
+) -> int:
     """How many of h units stay, each with probability 1 - p, given bounds."""
     counts = torch.arange(least, most + 1, dtype=torch.float64)
     logs = (

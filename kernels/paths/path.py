@@ -1,11 +1,13 @@
 """Piecewise-linear paths with knots made on demand."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from kernels.networks import Parameters, tree
 from kernels.networks.checks import check_alike
+from kernels.networks.placing import State
 from kernels.paths.structure import Proof, segment_proof
 
 KINDS = ("constant", "affine", "general")
@@ -45,7 +47,9 @@ class Path:
     t in [0, 1].  Memory: the end points, and at most four copies more.
     """
 
-    def __init__(self, knots: Sequence[Parameters], kinds=None):
+    def __init__(
+        self, knots: Sequence[Parameters], kinds: Sequence[str] | None = None
+    ) -> None:
         if len(knots) < 2:
             raise ValueError(
                 f"knots has {len(knots)} entries; at least 2 will do"
@@ -55,8 +59,8 @@ class Path:
                 check_alike(knots[0], knot, "knot 0", f"knot {k}")
             knots = tuple(map(tree.at_rest, knots))
         self.knots = knots
-        self._proofs = [None] * len(self)
-        self._word = None
+        self._proofs: list[Proof | None] = [None] * len(self)
+        self._word: tuple[str, ...] | None = None
         if kinds is not None:
             _check_kinds(kinds, len(self))
             self._word = tuple(kinds)
@@ -102,9 +106,11 @@ class Path:
 
     def proof(self, segment: int) -> Proof:
         """What the weights prove of one segment, whatever the caller said."""
-        if self._proofs[segment] is None:
-            self._proofs[segment] = segment_proof(*self.ends(segment))
-        return self._proofs[segment]
+        found = self._proofs[segment]
+        if found is None:
+            found = segment_proof(*self.ends(segment))
+            self._proofs[segment] = found
+        return found
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -121,7 +127,7 @@ class Path:
         return tuple(firsts)
 
 
-class Knots(Sequence):
+class Knots(Sequence[Parameters]):
     """Knots from recipes: one tuple of layer recipes a knot.
 
     A recipe's ``build()`` gives its ``(weight, bias or None)``.  What two
@@ -129,14 +135,15 @@ class Knots(Sequence):
     held, no others.
     """
 
-    def __init__(self, recipes: Sequence[tuple]):
+    def __init__(self, recipes: Sequence[State]) -> None:
         self.recipes = tuple(recipes)
-        self._recent = []  # the two latest: (knot number, layers)
+        # the two latest: (knot number, layers)
+        self._recent: list[tuple[int, Parameters]] = []
 
     def __len__(self) -> int:
         return len(self.recipes)
 
-    def __getitem__(self, k):
+    def __getitem__(self, k: Any) -> Any:
         if isinstance(k, slice):
             return Knots(self.recipes[k])
         k = range(len(self))[k]
@@ -161,14 +168,20 @@ class Knots(Sequence):
 def straight(theta_a: Parameters, theta_b: Parameters) -> Path:
     """The segment from ``theta_a`` to ``theta_b``: the barrier's line.
 
-    Raises ValueError or TypeError where shapes, biases or dtypes differ or a
-    value is not finite.
+    Parameters
+    ----------
+    theta_a, theta_b : parameters of one network
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes, biases or dtypes differ or a value is not finite.
     """
     check_alike(theta_a, theta_b, "theta_a", "theta_b")
     return Path((theta_a, theta_b))
 
 
-def _check_kinds(kinds, segments):
+def _check_kinds(kinds: Sequence[str], segments: int) -> None:
     if len(kinds) != segments:
         raise ValueError(
             f"kinds has {len(kinds)} entries; the path has {segments} segments"

@@ -6,6 +6,8 @@ et al., 2023) scales and shifts every hidden unit so that its mean and its
 deviation over the data are the interpolated ones.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -27,9 +29,22 @@ def repaired(
     move with the data is shifted alone.  At t = 0 and 1 the ends
     are returned as they are.  In between, the path over t is not straight.
 
-    ``net``: fully connected, every hidden layer with a bias; ``x``: (n,
-    inputs).  Returns new parameters.  Raises ValueError for another network,
-    or t outside [0, 1].
+    Parameters
+    ----------
+    net : fully connected, every hidden layer with a bias
+    theta_a, theta_b : its parameters, the line's ends
+    t : a number in [0, 1]
+    x : (n, inputs)
+
+    Returns
+    -------
+    Parameters
+        New parameters.
+
+    Raises
+    ------
+    ValueError
+        For another network, or t outside [0, 1].
 
     Cost: three passes over ``x``.
     """
@@ -45,15 +60,17 @@ def repaired(
         )
     if t in (0, 1):
         return theta_b if t else theta_a
-    mixed = [
+    rows: Any = zip(theta_a, theta_b)
+    mixed: list[Any] = [
         tuple(None if u is None else torch.lerp(u, v, t) for u, v in zip(*row))
-        for row in zip(theta_a, theta_b)
+        for row in rows
     ]
     h, ends = x, [x, x]
     for i, (weight, bias) in enumerate(mixed[:-1]):
         wanted = []
         for k, theta in enumerate((theta_a, theta_b)):
-            z = ends[k] @ theta[i][0].T + theta[i][1]
+            own: Any = theta[i]
+            z = ends[k] @ own[0].T + own[1]
             wanted.append((z.mean(0), z.std(0, correction=0)))
             ends[k] = torch.relu(z)
         mean, size = (torch.lerp(u, v, t) for u, v in zip(*wanted))

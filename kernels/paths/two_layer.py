@@ -4,6 +4,7 @@ import torch
 
 from kernels import states
 from kernels.networks import Network, Parameters
+from kernels.networks.aliases import Kept, Scale
 from kernels.networks.checks import one_of
 from kernels.networks.kept import check_ends, kept_places, scale_levels
 from kernels.networks.placing import Block, Draft, cut
@@ -16,10 +17,10 @@ def two_layer(
     theta_a: Parameters,
     theta_b: Parameters,
     *,
-    kept_a,
-    kept_b,
-    scale_a=None,
-    scale_b=None,
+    kept_a: Kept,
+    kept_b: Kept,
+    scale_a: Scale | None = None,
+    scale_b: Scale | None = None,
     style: str = "paper",
 ) -> Path:
     """Between two networks of one hidden layer (S20, Theorem 1 (B)).
@@ -29,6 +30,8 @@ def two_layer(
 
     Parameters
     ----------
+    net : of one hidden layer
+    theta_a, theta_b : its parameters, the path's ends
     kept_a, kept_b : a list with one LongTensor of unit indices
         They fit: |kept_a| + |kept_b| is at most the width.
     scale_a, scale_b : float, optional
