@@ -1,5 +1,6 @@
 """The papers' datasets, checked, normalised and fingerprinted.
 
+``find(text)``          `load`, by one word; or the reader's own ``.npz`` file
 ``load(name)``          a frozen `Dataset` of float32 inputs and int64 labels
 ``fetch(name)``         downloads what is missing, hashes checked
 ``status()``            what is where, and whether it is what it should be
@@ -10,6 +11,7 @@ files, features from `.npy` files with `allow_pickle=False`, VGG-16's weights
 through `torch.load(weights_only=True)`.
 """
 
+from kernels.data.arrays import find
 from kernels.data.dataset import DamagedFile, Dataset, MissingData, Split
 from kernels.data.gaussians import (
     gaussian_sample,
@@ -26,6 +28,7 @@ __all__ = [
     "MissingData",
     "Split",
     "fetch",
+    "find",
     "gaussian_sample",
     "gaussian_stream",
     "gaussians",

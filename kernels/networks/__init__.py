@@ -34,6 +34,8 @@ from kernels.networks import (
 )
 from kernels.networks.aliases import Parameters
 from kernels.networks.batchnorm import fold_batch_norm
+from kernels.networks.described import architecture
+from kernels.networks.files import load, read_tensors
 from kernels.networks.layers import Layer, Pool
 from kernels.networks.models import conv3, mlp, vgg11
 from kernels.networks.modules import from_module, to_module
@@ -45,15 +47,18 @@ __all__ = [
     "Parameters",
     "Pool",
     "aliases",
+    "architecture",
     "checks",
     "columns",
     "conv3",
     "fold_batch_norm",
     "from_module",
     "kept",
+    "load",
     "losses",
     "mlp",
     "placing",
+    "read_tensors",
     "samples",
     "to_module",
     "tree",
