@@ -1,11 +1,13 @@
 """An architecture in words, or by the name of a class, as a torch module."""
 
 import contextlib
-import importlib.util
 import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import nn
@@ -69,17 +71,20 @@ def architecture(text: str, input_shape: Sequence[int]) -> nn.Module:
 
 
 def _sequential(text: str, shape: tuple[int, ...]) -> nn.Module:
-    modules, x = [], torch.zeros(1, *shape, device="meta")
+    modules: list[nn.Module] = []
+    x = torch.zeros(1, *shape, device="meta")
     waiting = False  # a weight layer without its ReLU yet
     for part in text.split(";"):
         kind, sizes, options = _read(part, text)
-        made = [nn.ReLU()] if waiting and kind != "norm" else []
+        made: list[nn.Module] = (
+            [nn.ReLU()] if waiting and kind != "norm" else []
+        )
         if kind == "linear" and x.dim() > 2:
             made.append(nn.Flatten())
             x = x.flatten(1)
         try:
-            made.append(_module(kind, sizes, options, x.shape))
-            with torch.no_grad():
+            with torch.device("meta"), torch.no_grad():  # shapes alone
+                made.append(_module(kind, sizes, options, x.shape))
                 x = made[-1].eval()(x)
         except (RuntimeError, ValueError, IndexError) as error:
             raise ValueError(
@@ -101,14 +106,14 @@ def _read(part: str, text: str) -> tuple[str, list[int], dict[str, int]]:
     words = part.split()
     count, allowed = _PARTS.get(words[0] if words else "", (0, None))
     sizes, rest = words[1 : 1 + count], words[1 + count :]
-    options = {}
+    options: dict[str, str] = {}
     while allowed is not None and rest:
         name, rest = rest[0], rest[1:]
         if name == "nobias":
-            options[name] = 1
+            options[name] = "1"
         else:
             options[name], rest = (rest or [""])[0], rest[1:]
-    numbers = [*sizes, *map(str, options.values())]
+    numbers = [*sizes, *options.values()]
     if (
         allowed is None
         or len(sizes) < count
@@ -119,22 +124,20 @@ def _read(part: str, text: str) -> tuple[str, list[int], dict[str, int]]:
         raise ValueError(
             f"architecture is {text!r}, with {part.strip()!r}; {_GRAMMAR}"
         )
-    options = {name: int(value) for name, value in options.items()}
-    return words[0], [int(word) for word in sizes], options
+    whole = {name: int(value) for name, value in options.items()}
+    return words[0], [int(word) for word in sizes], whole
 
 
 def _module(
     kind: str, sizes: list[int], options: dict[str, int], shape: torch.Size
 ) -> nn.Module:
-    """One torch module, on no device yet."""
-    size, more = (sizes or [0])[-1], {"device": "meta"}
+    """One torch module, made where the caller's ``torch.device`` says."""
+    size, bias = (sizes or [0])[-1], "nobias" not in options
     if kind == "norm":
         norm = nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d
-        return norm(shape[1], **more)
-    if kind in ("conv", "linear"):
-        more["bias"] = "nobias" not in options
+        return norm(shape[1])
     if kind == "linear":
-        return nn.Linear(shape[1], size, **more)
+        return nn.Linear(shape[1], size, bias)
     if len(shape) != 4:
         raise ValueError("maps (channels, height, width) will do")
     if kind == "adaptive":
@@ -142,7 +145,7 @@ def _module(
     stride, pad = options.get("stride"), options.get("pad", 0)
     if kind == "conv":
         stride = 1 if stride is None else stride
-        return nn.Conv2d(shape[1], sizes[0], size, stride, pad, **more)
+        return nn.Conv2d(shape[1], sizes[0], size, stride, pad, bias=bias)
     pool = nn.MaxPool2d if kind == "pool" else nn.AvgPool2d
     return pool(size, stride, pad)
 
@@ -152,12 +155,12 @@ def _from_python(file: str, name: str) -> nn.Module:
     path = Path(file).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"architecture: there is no file {path}")
-    spec = importlib.util.spec_from_file_location("landscape_guest", path)
-    code = importlib.util.module_from_spec(spec)
+    code = ModuleType("landscape_guest")
+    sys.modules[code.__name__] = code
     where = f"architecture {path}:{name}"
     with _same_randomness():
         try:
-            spec.loader.exec_module(code)
+            SourceFileLoader(code.__name__, str(path)).exec_module(code)
             found = getattr(code, name, None)
             if not isinstance(found, nn.Module) and callable(found):
                 found = found()

@@ -188,7 +188,7 @@ def _check(path: str | Path, own: _Tensors, tensors: _Tensors) -> None:
 
 def _groups(tensors: _Tensors) -> dict[str, dict[str, Tensor]]:
     """{name of a layer: {"weight": tensor, …}}, in order."""
-    found = {}
+    found: dict[str, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         layer, _, leaf = name.rpartition(".")
         if leaf != _COUNTER:
