@@ -25,6 +25,10 @@ module); what is behind them may change.
 """
 
 import importlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _MOVED = {
     "alignment": "paths.alignment",
@@ -38,13 +42,23 @@ _MOVED = {
 }
 
 
-def states(paper: str, *labels: str):
+def states(paper: str, *labels: str) -> Callable[[T], T]:
     """Mark what computes numbered statements of a paper.
 
     ``@states("K19", "Lemma 2", "Lemma 4")`` notes the pairs (paper, label) as
     ``__statements__`` of a function or class and returns it unchanged; below
     ``@property``.  The book's notation lists statement, function and test
     from these marks.
+
+    Parameters
+    ----------
+    paper : ``"K19"``, ``"S20"`` or ``"N21"``
+    labels : one at least, such as ``"Lemma 1"``
+
+    Raises
+    ------
+    ValueError
+        For another paper or no label.
 
     >>> @states("K19", "Definition 1")
     ... def dropped(): ...
@@ -64,7 +78,7 @@ def states(paper: str, *labels: str):
     return mark
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """Rooms that were modules of their own go on under their old names."""
     if name in _MOVED:
         return importlib.import_module(f"kernels.{_MOVED[name]}")

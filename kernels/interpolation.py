@@ -14,11 +14,13 @@ from kernels.networks.samples import samples
 from kernels.paths import Path
 from kernels.runs.progress import progress
 
+__all__ = ["LossCurve", "loss_curve"]
+
 _STORED = 1 << 26  # weights of all points held at once
 
 
 @dataclass(frozen=True)
-class Profile:
+class LossCurve:
     """Loss and error at the points of a path: one row a point.
 
     ``t``, ``loss``, ``error``: (len(path) * (points - 1) + 1,), float64, on
@@ -37,7 +39,7 @@ class Profile:
     passes: int
 
 
-def profile(
+def loss_curve(
     network: Network,
     path: Path,
     x: Tensor,
@@ -46,7 +48,7 @@ def profile(
     loss: str = "cross_entropy",
     *,
     batch: int | None = None,
-) -> Profile:
+) -> LossCurve:
     """Mean loss and 0-1 error at ``points`` points of every segment.
 
     Work is shared as far as the path's kinds allow:
@@ -70,15 +72,24 @@ def profile(
 
     Parameters
     ----------
+    network : the network
+    path : a path through its parameters
     x : (n, features) or (n, C, H, W), in the parameters' dtype and device.
     y : (n,) class indices; for ``loss="square"`` also real targets.
     points : on each segment, both knots included; at least 2.
     loss : "cross_entropy" or "square", as in ``networks.losses``.
     batch : samples at once.
 
-    Returns a :class:`Profile`.
-    Raises ValueError for too few points, another loss or wrong shapes, and
-    where a parameter, x, y or the loss at a point is not finite.
+    Returns
+    -------
+    LossCurve
+        A :class:`LossCurve`.
+
+    Raises
+    ------
+    ValueError
+        For too few points, another loss or wrong shapes, and where a
+        parameter, x, y or the loss at a point is not finite.
     """
     if points < 2:
         raise ValueError(f"points is {points}; at least 2 will do")
@@ -87,7 +98,10 @@ def profile(
     x, y = samples(network, path.knots[0], x, y, loss=loss)
     with torch.no_grad():
         work = _Work(network, path, x, y, points, loss, batch)
-        return work.profile()
+        return work.curve()
+
+
+profile, Profile = loss_curve, LossCurve  # their old names
 
 
 class _Work:
@@ -102,12 +116,12 @@ class _Work:
         self.known = {}  # by function: loss and error, (2,)
         self.passes = 0
 
-    def profile(self):
+    def curve(self):
         path, kinds = self.path, self.path.kinds
         inside = {}  # by segment: (2, points - 2)
         # affine ones first: general ones need no outputs at knots
         order = sorted(range(len(path)), key=lambda k: kinds[k] == "general")
-        for k in progress(order, desc="profile", unit="segment"):
+        for k in progress(order, desc="loss curve", unit="segment"):
             if kinds[k] == "affine":
                 inside[k] = self.affine(k)
             elif kinds[k] == "general":
@@ -124,7 +138,7 @@ class _Work:
         check_finite("the loss along the path", loss)
         steps = len(self.places) - 1
         place = torch.arange(len(loss), dtype=torch.float64)
-        return Profile(
+        return LossCurve(
             t=place / (len(path) * steps),
             loss=loss,
             error=error,

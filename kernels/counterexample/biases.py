@@ -8,7 +8,12 @@ from kernels.paths import Path, lemma2
 
 
 def biased_network(h: int) -> Network:
-    """The student of ``network(h)`` with biases."""
+    """The student of ``network(h)`` with biases.
+
+    Parameters
+    ----------
+    h : the student's hidden width
+    """
     return mlp([h + 2, h, 1], bias=True)
 
 
@@ -27,8 +32,16 @@ def biased_path(h: int) -> Path:
     the dead unit's output weight goes to zero, it takes over the row of
     [1 … h - 1], and then, affinely, the outputs of all but [h].  That leaves
     h - 2 units, enough for the teacher's two: K19's Lemma 2 does the rest.
+    float64.
 
-    float64.  Raises ValueError for h below 4.
+    Parameters
+    ----------
+    h : the student's hidden width
+
+    Raises
+    ------
+    ValueError
+        For h below 4.
     """
     if h < 4:
         raise ValueError(

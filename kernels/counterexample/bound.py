@@ -44,16 +44,26 @@ def pass_bound(
     each unit and sample of positive label, the residuals r and their squares
     s, of which it knows ``s >= 2 c r - c²`` for every c on a grid.
 
-    ``x`` (n, inputs), ``y`` (n,): as ``dataset`` returns them.  What makes
-    the program bounded: samples of label 0 have one non-zero entry, a
-    negative one, and there is one for every input.  ``rows`` (units, inputs):
-    those that ``lowest_pass`` found; only what is as good is searched.
-    ``tangents``: to every square.  ``seconds``: after which the bound proved
-    so far is returned, 0 at worst.
+    Parameters
+    ----------
+    x, y : (n, inputs) and (n,), as ``dataset`` returns them
+        What makes the program bounded: samples of label 0 have one non-
+        zero entry, a negative one, and there is one for every input.
+    rows : (units, inputs)
+        Those that ``lowest_pass`` found; only what is as good is searched.
+    tangents : to every square, at least 2
+    seconds : after which the bound proved so far is returned, 0 at worst
 
-    Returns a :class:`Bound`, which holds up to the tolerances of the solver
-    (HiGHS, in scipy).  Raises ValueError where the samples of label 0 are not
-    as stated.
+    Returns
+    -------
+    Bound
+        A bound that holds up to the tolerances of the solver (HiGHS, in
+        scipy).
+
+    Raises
+    ------
+    ValueError
+        Where the samples of label 0 are not as stated.
 
     Cost: exponential in units x samples.  For ``dataset(h)`` 0.02, 0.4 and
     2 s at h = 2, 3 and 4; h = 5 takes minutes.
@@ -64,15 +74,16 @@ def pass_bound(
     table, count = np.unique(
         np.column_stack([x.numpy(), y.numpy()]), axis=0, return_counts=True
     )
-    x, y, found = table[:, :-1], table[:, -1], rows.numpy()
-    residual = np.maximum(x @ found.T, 0).sum(1) - y
+    points, labels = table[:, :-1], table[:, -1]
+    found = rows.numpy()
+    residual = np.maximum(points @ found.T, 0).sum(1) - labels
     budget = (count * residual**2).sum() * (1 + 1e-6)
     reach = np.sqrt(budget / count)  # no residual is larger
-    low = _lowest(x[y == 0], reach[y == 0])
-    on = np.flatnonzero(y > 0)
-    top = y[on] + reach[on]  # no unit's output is larger
-    deep = _deepest(x[on], top, low)
-    units, n = len(found), len(y)
+    low = _lowest(points[labels == 0], reach[labels == 0])
+    on = np.flatnonzero(labels > 0)
+    top = labels[on] + reach[on]  # no unit's output is larger
+    deep = _deepest(points[on], top, low)
+    units, n = len(found), len(labels)
     each, one = np.eye(units), np.eye(n)
 
     program = _Program(
@@ -85,16 +96,16 @@ def pass_bound(
     # an output is at least the pre-activation; where its unit is on, it is
     # the pre-activation; where it is not, it is 0
     chosen = np.kron(each, one[on])
-    program.require(0, output=np.kron(each, one), a=-np.kron(each, x))
+    program.require(0, output=np.kron(each, one), a=-np.kron(each, points))
     program.require(
         np.tile(-deep, units),
         output=-chosen,
-        a=np.kron(each, x[on]),
+        a=np.kron(each, points[on]),
         on=-np.kron(each, np.diag(deep)),
     )
     program.require(0, output=-chosen, on=np.kron(each, np.diag(top)))
     sums = np.tile(one, units)
-    program.require(y, y, output=sums, residual=-one)
+    program.require(labels, labels, output=sums, residual=-one)
     for c in [residual, *np.linspace(-reach, reach, tangents)]:
         program.require(-(c**2), square=one, residual=-2 * np.diag(c))
     program.require(-budget, square=-count[None])

@@ -52,12 +52,26 @@ def crossing(
     ``keep`` lowest are then optimised whole: Adam on a soft maximum of the
     loss along the path; the best path met on the way is returned.
 
-    ``x`` (n, h + 2), ``y`` (n,): float64, as ``dataset`` returns them.
-    ``fit_steps``: of each refit; ``noise``: standard deviation of its start;
-    ``steps``, ``rate``: Adam's, the rate falling to 0; ``sharpness``: of the
-    soft maximum, relative to the maximum, growing sixfold on the way.
     Whatever the search does, ``Crossing.height`` is a true upper bound on the
     barrier; how far above the barrier it lies is not known.
+
+    Parameters
+    ----------
+    x, y : (n, h + 2) and (n,), float64, as ``dataset`` returns them
+    knots : steps of each continuation
+    candidates : first paths
+    keep : how many of them are optimised
+    fit_steps : of each refit
+    steps, rate : Adam's, the rate falling to 0
+    noise : standard deviation of a refit's start
+    sharpness : of the soft maximum, relative to the maximum
+        Grows sixfold on the way.
+    generator : draws the noise
+
+    Raises
+    ------
+    ValueError
+        For numbers out of range.
 
     Cost: about ``candidates * 2 * knots * fit_steps`` small linear systems,
     then ``steps`` gradients of ``keep`` paths; about 3.5 s at h = 3 and 6 s at

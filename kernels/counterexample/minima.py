@@ -17,17 +17,29 @@ def dataset(
 ) -> tuple[Tensor, Tensor]:
     """The data of K19, Theorem 4 and Figure 4, with corrected indices.
 
-    ``h``: the student's hidden width, at least 2.  ``k < l < m < n`` count
-    rows from 1: rows 1…l have label 1, the rest 0; columns 3…h + 2 of rows
-    1…k are 1 on one residue mod h and -1 elsewhere, of rows k + 1…l 1 and 0;
-    rows l + 1…m are -1 in columns 1 and 2 by turns, rows m + 1…n in the
-    others.  Defaults: k = h + 1, l = k + h + 1, m = l + 3, n = m + h + 1, the
-    smallest that the paper allows.  The paper prints ``i <= l`` where the
-    entry -1 needs ``i <= k``.
+    Rows 1…l have label 1, the rest 0; columns 3…h + 2 of rows 1…k are 1 on
+    one residue mod h and -1 elsewhere, of rows k + 1…l 1 and 0; rows l + 1…m
+    are -1 in columns 1 and 2 by turns, rows m + 1…n in the others.  The paper
+    prints ``i <= l`` where the entry -1 needs ``i <= k``.
 
-    Returns X (n, h + 2) and y (n,), float64, such that ``φ(f_1) - φ(f_2)``
-    and ``φ(f_3) + … + φ(f_{h+2})`` both equal y, f_j column j and φ the ReLU.
-    Raises ValueError unless k > h, l - k > h, m - l > 2 and n - m > h.
+    Parameters
+    ----------
+    h : the student's hidden width, at least 2
+    k, l, m, n : k < l < m < n count rows from 1
+        None: k = h + 1, l = k + h + 1, m = l + 3, n = m + h + 1, the
+        smallest that the paper allows.
+
+    Returns
+    -------
+    tuple[Tensor, Tensor]
+        X (n, h + 2) and y (n,), float64, such that ``φ(f_1) - φ(f_2)`` and
+        ``φ(f_3) + … + φ(f_{h+2})`` both equal y, f_j column j and φ the
+        ReLU.
+
+    Raises
+    ------
+    ValueError
+        Unless k > h, l - k > h, m - l > 2 and n - m > h.
     """
     if h < 2:
         raise ValueError(f"h is {h}; at least 2 will do")
@@ -58,7 +70,12 @@ def dataset(
 
 
 def network(h: int) -> Network:
-    """The student: h + 2 inputs, h ReLU units, one output, no biases."""
+    """The student: h + 2 inputs, h ReLU units, one output, no biases.
+
+    Parameters
+    ----------
+    h : the student's hidden width
+    """
     return mlp([h + 2, h, 1], bias=False)
 
 
@@ -68,7 +85,15 @@ def minima(h: int) -> tuple[Parameters, Parameters]:
 
     The first is the teacher, ``φ(f_1) - φ(f_2)``, its other h - 2 units zero;
     the second uses all h units, ``φ(f_3) + … + φ(f_{h+2})``.  float64.
-    Raises ValueError for h below 2.
+
+    Parameters
+    ----------
+    h : the student's hidden width
+
+    Raises
+    ------
+    ValueError
+        For h below 2.
     """
     if h < 2:
         raise ValueError(f"h is {h}; at least 2 will do")

@@ -43,9 +43,21 @@ def lowest_pass(
     Levenberg-Marquardt iteration from random starts: what it finds bounds
     that minimum from above and proves nothing below it.
 
-    ``x`` (n, h + 2), ``y`` (n,): float64, as ``dataset`` returns them.
-    ``units``: default h - 1.  ``bias=True`` gives each unit a bias; then the
-    loss comes out as zero, for K19's construction needs a student without.
+    Parameters
+    ----------
+    x, y : (n, h + 2) and (n,), float64, as ``dataset`` returns them
+    units : None: h - 1
+    bias : gives each unit a bias
+        Then the loss comes out as zero, for K19's construction needs a
+        student without.
+    starts : how many random starts
+    steps : of each start's iteration
+    generator : draws the starts
+
+    Raises
+    ------
+    ValueError
+        For fewer than one unit or start.
 
     Cost: ``starts * steps`` solutions of systems with units x inputs
     unknowns; 1000 x 150 at h = 4 take about a second.
@@ -71,9 +83,20 @@ def fit(
     """Least squares for sums of ReLU units, many problems at once.
 
     Minimises ``mean_n (Σ_u φ(rows_u · x_n) - target_n)²`` by
-    Levenberg-Marquardt steps, each accepted where it lowers the loss.  ``x``
-    (n, p); ``target`` (problems, n); ``rows`` (problems, units, p).  Returns
-    losses (problems,), none above its start, and rows.
+    Levenberg-Marquardt steps, each accepted where it lowers the loss.
+
+    Parameters
+    ----------
+    x : (n, p)
+    target : (problems, n)
+    rows : (problems, units, p)
+        Where the steps start.
+    steps : how many
+
+    Returns
+    -------
+    tuple[Tensor, Tensor]
+        Losses (problems,), none above its start, and rows.
     """
     problems, units, p = rows.shape
     damping = torch.full((problems,), 1e-2, dtype=x.dtype)

@@ -1,22 +1,37 @@
 """A certificate's interval bounds where the last two layers move."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from kernels.cuda import launch
 from kernels.cuda.segments import check
+from kernels.networks.aliases import Pair
 
 _WARPS, _TOGETHER = 8, 5  # boxes.cu: warps a block, outputs a warp
 
 
-def reference(start, end, layer, other, places):
-    """What :func:`interval_boxes` computes, all intervals at once."""
+def reference(
+    start: Tensor,
+    end: Tensor,
+    layer: Pair,
+    other: Pair,
+    places: Sequence[float],
+) -> Tensor:
+    """What :func:`interval_boxes` computes, all intervals at once.
+
+    Parameters
+    ----------
+    start, end, layer, other, places : as there
+    """
     s = start.new_tensor(places)[:, None, None]
     p, a = start + s * (end - start), layer[0] + s * (other[0] - layer[0])
     h = p.relu()  # (points, neurons, samples)
     z = a @ h  # (points, outputs, samples)
-    if layer[1] is not None:
-        z = z + (layer[1] + s[:, 0] * (other[1] - layer[1]))[..., None]
+    c, d = layer[1], other[1]
+    if c is not None and d is not None:
+        z = z + (c + s[:, 0] * (d - c))[..., None]
     rise, turn = h[1:] - h[:-1], a[1:] - a[:-1]
     switch = h[:-1] + p[:-1] / (p[:-1] - p[1:]) * rise
     low = torch.where((p[:-1] < 0) != (p[1:] < 0), -switch, 0)
@@ -29,9 +44,9 @@ def reference(start, end, layer, other, places):
 def interval_boxes(
     start: Tensor,
     end: Tensor,
-    layer: tuple[Tensor, Tensor | None],
-    other: tuple[Tensor, Tensor | None],
-    places: list[float],
+    layer: Pair,
+    other: Pair,
+    places: Sequence[float],
 ) -> Tensor:
     """Outputs at both ends of each interval, and the box around the chord.
 
@@ -39,12 +54,19 @@ def interval_boxes(
     alone move: a hidden unit leaves its chord only where it switches, and
     downwards; the output weights' own move bends the chord.
 
-    Arguments as in ``segments.segment_losses``; ``places`` the intervals'
-    ends, in order.
+    Parameters
+    ----------
+    start, end, layer, other : as in ``segments.segment_losses``
+    places : the intervals' ends, in order
 
-    Returns (4, intervals, outputs, samples): outputs at the left and at the
-    right end, lo and hi.  Cost: 14 intervals x samples x neurons x outputs
-    operations; nothing of size points x samples x neurons is stored.
+    Returns
+    -------
+    Tensor
+        (4, intervals, outputs, samples): outputs at the left and at the
+        right end, lo and hi.
+
+    Cost: 14 intervals x samples x neurons x outputs operations; nothing of
+    size points x samples x neurons is stored.
     """
     outputs, (neurons, samples) = len(layer[0]), start.shape
     if not launch.usable(start):

@@ -8,8 +8,15 @@ from kernels.cuda import launch
 _WARPS = 6  # dropout.cu
 
 
-def reference(units, weight, kept, scale=1.0):
-    """What :func:`kept_outputs` computes, by one product with all masks."""
+def reference(
+    units: Tensor, weight: Tensor, kept: Tensor, scale: float = 1.0
+) -> Tensor:
+    """What :func:`kept_outputs` computes, by one product with all masks.
+
+    Parameters
+    ----------
+    units, weight, kept, scale : as there
+    """
     mask = units.new_zeros(len(kept), 1, len(units))
     mask.scatter_(2, kept[:, None], scale)
     z = (mask * weight).flatten(0, 1) @ units
@@ -32,9 +39,13 @@ def kept_outputs(
     kept : (draws, count) int64, each draw's kept neurons, ascending.
     scale : the factor on kept neurons.
 
-    Returns (draws, outputs, samples), no bias added.  Cost: 2 draws x count
-    x outputs x samples operations: dropped neurons are neither read nor
-    multiplied.
+    Returns
+    -------
+    Tensor
+        (draws, outputs, samples), no bias added.
+
+    Cost: 2 draws x count x outputs x samples operations: dropped neurons are
+    neither read nor multiplied.
     """
     (neurons, samples), outputs = units.shape, len(weight)
     if not launch.usable(units, outputs):

@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,34 +25,67 @@ def usable(like: Tensor, outputs: int = 1) -> bool:
 
     They need a CUDA device with CuPy (or CuPy forced), float32 or float64,
     and at most 32 outputs.
+
+    Parameters
+    ----------
+    like : a tensor
+    outputs : numbers that a thread keeps
     """
     fits = like.dtype in NAMES and 1 <= outputs <= MOST_OUTPUTS
     return fits and device.backend(device=like.device) == "cupy"
 
 
 def source(name: str) -> str:
-    """The text of ``name``.cu as it is compiled."""
+    """The text of ``name``.cu as it is compiled.
+
+    Parameters
+    ----------
+    name : of the file, without its ending
+    """
     parts = (FOLDER / "common.cuh", FOLDER / f"{name}.cu")
     return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 
 def defines(dtype: torch.dtype, outputs: int | None = None) -> tuple[str, ...]:
-    """The macros that a source is compiled with."""
+    """The macros that a source is compiled with.
+
+    Parameters
+    ----------
+    dtype : float32 or float64
+    outputs : the macro OUTPUTS, None for none
+    """
     real = (f"-DREAL={NAMES[dtype]}",)
     return real if outputs is None else (*real, f"-DOUTPUTS={outputs}")
 
 
-def launch(file, kernel, grid, block, arguments, *, outputs=None):
+def launch(
+    file: str,
+    kernel: str,
+    grid: tuple[int, ...],
+    block: tuple[int, ...],
+    arguments: Sequence[Any],
+    *,
+    outputs: int | None = None,
+) -> None:
     """Launch ``kernel`` of ``file``.cu on Torch's current stream.
 
-    ``grid``, ``block``: up to three sizes.  ``arguments``: contiguous tensors
-    on one device, ints (32 bits in CUDA) and None (a null pointer).  Tensors
-    are shared through DLPack, not copied.  ``outputs``: the macro OUTPUTS.
-
     The launch itself is checked; within ``checked()`` also what the kernel
-    did, which waits for it.  Raises ValueError for a tensor that is not
-    contiguous or lies elsewhere, CuPy's error where compiling or launching
-    fails.
+    did, which waits for it.
+
+    Parameters
+    ----------
+    file, kernel : names
+    grid, block : up to three sizes
+    arguments : contiguous tensors on one device, ints and None
+        Ints are 32 bits in CUDA, None is a null pointer.  Tensors are
+        shared through DLPack, not copied.
+    outputs : the macro OUTPUTS, None for none
+
+    Raises
+    ------
+    ValueError
+        For a tensor that is not contiguous or lies elsewhere; CuPy's error
+        passes through where compiling or launching fails.
     """
     tensors = [a for a in arguments if isinstance(a, Tensor)]
     real = next(a.dtype for a in tensors if a.dtype in NAMES)
@@ -90,7 +125,7 @@ def _argument(value):
 
 
 @contextlib.contextmanager
-def checked():
+def checked() -> Iterator[None]:
     """Within it, each launch waits for its kernel and raises its error."""
     global _checking
     before, _checking = _checking, True
@@ -101,7 +136,13 @@ def checked():
 
 
 def vectors(count: int, *tensors: Tensor) -> bool:
-    """Whether rows of ``count`` numbers can be read 16 bytes at a time."""
+    """Whether rows can be read 16 bytes at a time.
+
+    Parameters
+    ----------
+    count : numbers in a row
+    tensors : of one dtype
+    """
     size = tensors[0].element_size()
     return (count * size) % 16 == 0 and all(
         a.data_ptr() % 16 == 0 for a in tensors
@@ -109,14 +150,23 @@ def vectors(count: int, *tensors: Tensor) -> bool:
 
 
 def dense(tensor: Tensor | None) -> Tensor | None:
-    """``tensor`` laid out row by row, as the kernels read it; None is None."""
+    """Laid out row by row, as the kernels read it; None is None.
+
+    Parameters
+    ----------
+    tensor : a tensor, or None
+    """
     return None if tensor is None else tensor.contiguous()
 
 
 def padded(tensor: Tensor) -> Tensor:
-    """``tensor`` with rows of whole packs that start on 16 bytes.
+    """With rows of whole packs that start on 16 bytes.
 
     Itself where it is so already, else a copy with zeros at the rows' ends.
+
+    Parameters
+    ----------
+    tensor : of any shape
     """
     short = -tensor.shape[-1] % pack(tensor)
     if short:
@@ -125,16 +175,32 @@ def padded(tensor: Tensor) -> Tensor:
 
 
 def pack(like: Tensor) -> int:
-    """How many numbers make 16 bytes."""
+    """How many numbers make 16 bytes.
+
+    Parameters
+    ----------
+    like : a tensor of the numbers' dtype
+    """
     return 16 // like.element_size()
 
 
 def cover(count: int, size: int) -> int:
-    """How many pieces of ``size`` cover ``count``."""
+    """How many pieces of ``size`` cover ``count``.
+
+    Parameters
+    ----------
+    count, size : whole numbers
+    """
     return -(-count // size)
 
 
 def shares(blocks: int, threads: int, most: int) -> int:
-    """Over how many blocks to split each one's work, to fill the device."""
+    """Over how many blocks to split each one's work, to fill the device.
+
+    Parameters
+    ----------
+    blocks, threads : of them without a split, and in each
+    most : the largest answer
+    """
     wanted = cover(2 * _THREADS_AT_ONCE, blocks * threads)
     return max(1, min(wanted, most))

@@ -8,8 +8,17 @@ from kernels.cuda import launch
 _SAMPLES, _THREADS = 32, 128  # meanfield.cu
 
 
-def reference_gradient(outputs, y, loss):
-    """What :func:`loss_gradient` computes: (gradient, value)."""
+def reference_gradient(
+    outputs: Tensor, y: Tensor, loss: str
+) -> tuple[Tensor, Tensor]:
+    """What :class:`Loss` computes: (gradient, value).
+
+    Parameters
+    ----------
+    outputs : (trials, classes, samples)
+    y : as ``meanfield.losses.targets`` returns it
+    loss : ``"cross_entropy"`` or ``"square"``
+    """
     z = outputs.detach().mT.requires_grad_()  # (trials, samples, classes)
     with torch.enable_grad():
         if loss == "square":
@@ -22,8 +31,13 @@ def reference_gradient(outputs, y, loss):
     return gradient.mT, value.detach()
 
 
-def reference_projection(above, w, h):
-    """What :func:`back_project` computes."""
+def reference_projection(above: Tensor, w: Tensor, h: Tensor) -> Tensor:
+    """What :func:`back_project` computes.
+
+    Parameters
+    ----------
+    above, w, h : as there
+    """
     return (above.mT @ w) * (h > 0)  # (trials, samples, neurons)
 
 
@@ -35,7 +49,7 @@ class Loss:
     ``meanfield.losses.targets`` returns it, overwrites both.
     """
 
-    def __init__(self, loss: str, outputs: Tensor, value: Tensor):
+    def __init__(self, loss: str, outputs: Tensor, value: Tensor) -> None:
         self._square = loss == "square"
         self._outputs, self._value = outputs, value
         self.gradient = torch.empty_like(outputs)
@@ -60,10 +74,16 @@ class Loss:
 def back_project(above: Tensor, w: Tensor, h: Tensor, out: Tensor) -> None:
     """Back through the output layer and the ReLU below it, in one pass.
 
-    ``above`` (trials, outputs, samples): the derivative by the outputs;
-    ``w`` (trials, outputs, neurons); ``h`` (trials, samples, neurons): the
-    ReLU's result, or what it was applied to.  Writes ``above^T w`` where h
-    is positive, else 0, into ``out``, shaped as h, which is read once.
+    Writes ``above^T w`` where h is positive, else 0, into ``out``.
+
+    Parameters
+    ----------
+    above : (trials, outputs, samples)
+        The derivative by the outputs.
+    w : (trials, outputs, neurons)
+    h : (trials, samples, neurons)
+        The ReLU's result, or what it was applied to.
+    out : shaped as h, which is read once
     """
     trials, samples, neurons = h.shape
     vectors = launch.vectors(neurons, w, h, out)

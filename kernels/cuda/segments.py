@@ -1,22 +1,39 @@
 """Loss and error at many points of a segment, last two layers moving."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from kernels.cuda import launch
+from kernels.networks.aliases import Pair
 from kernels.networks.losses import labels, sample_errors, sample_losses
 
 _WARPS = 6  # segments.cu
 
 
-def reference(start, end, layer, other, places, y, loss):
-    """What :func:`segment_losses` computes, point by point."""
+def reference(
+    start: Tensor,
+    end: Tensor,
+    layer: Pair,
+    other: Pair,
+    places: Sequence[float],
+    y: Tensor,
+    loss: str,
+) -> Tensor:
+    """What :func:`segment_losses` computes, point by point.
+
+    Parameters
+    ----------
+    start, end, layer, other, places, y, loss : as there
+    """
     total = start.new_zeros(2, len(places), dtype=torch.float64)
     (a0, c0), (a1, c1) = layer, other
     for j, t in enumerate(places):
         h = torch.lerp(start, end, t).relu_()
         z = (torch.lerp(a0, a1, t) @ h).T  # (samples, outputs)
-        z = z if c0 is None else z + torch.lerp(c0, c1, t)
+        if c0 is not None and c1 is not None:
+            z = z + torch.lerp(c0, c1, t)
         total[0, j] = sample_losses(z, y, loss).sum(dtype=torch.float64)
         total[1, j] = sample_errors(z, y).sum()
     return total
@@ -25,9 +42,9 @@ def reference(start, end, layer, other, places, y, loss):
 def segment_losses(
     start: Tensor,
     end: Tensor,
-    layer: tuple[Tensor, Tensor | None],
-    other: tuple[Tensor, Tensor | None],
-    places: list[float],
+    layer: Pair,
+    other: Pair,
+    places: Sequence[float],
     y: Tensor,
     loss: str = "cross_entropy",
 ) -> Tensor:
@@ -44,10 +61,16 @@ def segment_losses(
         and (outputs,) or None.
     places : the points t.
     y : as ``losses.targets`` returns it.
+    loss : ``"cross_entropy"`` or ``"square"``
 
-    Returns (2, points), float64.  Cost: 2 points x samples x neurons x
-    outputs operations; ``start`` and ``end`` are read from memory about
-    points / 12 times, mostly out of the L2 cache.
+    Returns
+    -------
+    Tensor
+        (2, points), float64.
+
+    Cost: 2 points x samples x neurons x outputs operations; ``start`` and
+    ``end`` are read from memory about points / 12 times, mostly out of the L2
+    cache.
     """
     (a0, c0), (a1, c1) = layer, other
     outputs, (neurons, samples) = len(a0), start.shape
@@ -87,8 +110,18 @@ def segment_losses(
     return sums.sum(2)
 
 
-def check(start, end, layer, other):
-    """Raise ValueError where ends or layers do not fit one another."""
+def check(start: Tensor, end: Tensor, layer: Pair, other: Pair) -> None:
+    """Refuse ends or layers that do not fit one another.
+
+    Parameters
+    ----------
+    start, end, layer, other : as in :func:`segment_losses`
+
+    Raises
+    ------
+    ValueError
+        That says what they need.
+    """
     weight, bias = layer
     shapes = [tuple(p.shape) for p in (end, weight, other[0])]
     wanted = [tuple(start.shape), *[(len(weight), len(start))] * 2]

@@ -2,7 +2,10 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +17,11 @@ class DamagedFile(ValueError):
     Attributes: `path`, `found`, `expected`.
     """
 
-    def __init__(self, path, *, found, expected):
+    def __init__(self, path: str | Path, *, found: str, expected: str) -> None:
         super().__init__(f"{path}: found {found}, expected {expected}")
         self.path, self.found, self.expected = path, found, expected
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         keywords = {"found": self.found, "expected": self.expected}
         return _damaged_file, (self.path, keywords)
 
@@ -38,7 +41,7 @@ class Split:
     x: torch.Tensor
     y: torch.Tensor
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.y)
 
 
@@ -63,7 +66,7 @@ class Dataset:
     image_shape: tuple | None
     normalization: str
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"Dataset({self.name}: {len(self.train)} training and "
             f"{len(self.test)} test examples of shape "
@@ -71,7 +74,11 @@ class Dataset:
             f"fingerprint {self.fingerprint})"
         )
 
-    def to(self, device=None, dtype=None):
+    def to(
+        self,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> "Dataset":
         """The same dataset with `x` and `y` on `device`, `x` of `dtype`."""
 
         def moved(split):
@@ -83,22 +90,26 @@ class Dataset:
         )
 
 
-def fingerprint(digests):
+def fingerprint(digests: Iterable[str]) -> str:
     """16 hexadecimal digits over the SHA-256 digests of a dataset's parts.
 
-    Arguments: `digests` hexadecimal digests in the dataset's own order.
     Because it is a hash over hashes, the fingerprint of files that are not
     here follows from their published checksums.
+
+    Parameters
+    ----------
+    digests : hexadecimal digests in the dataset's own order
     """
     joined = b"".join(bytes.fromhex(digest) for digest in digests)
     return hashlib.sha256(joined).hexdigest()[:16]
 
 
-def sha256(content):
+def sha256(content: bytes | np.ndarray) -> str:
     """SHA-256 of bytes, or of an array's little-endian C-order bytes."""
     if isinstance(content, np.ndarray):
         little = content.dtype.newbyteorder("<")
-        content = np.ascontiguousarray(content, dtype=little).data
+        whole = np.ascontiguousarray(content, dtype=little)
+        return hashlib.sha256(whole.data).hexdigest()
     return hashlib.sha256(content).hexdigest()
 
 

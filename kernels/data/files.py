@@ -10,6 +10,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,8 @@ def mnist_path(root, name):
 
 def read_mnist(root):
     """MNIST as `Raw`: (n, 1, 28, 28) pixels; all four files must be there."""
-    arrays, digests = [], []
+    arrays: Any = []
+    digests = []
     for name in MNIST_FILES:
         path = mnist_path(root, name)
         array, digest = read_idx(path, axes=3 if "images" in name else 1)
@@ -84,7 +86,8 @@ def read_mnist(root):
         arrays.append(array)
         digests.append(digest)
     source = _source("MNIST", digests, arrays, (60_000, 10_000))
-    return Raw(*arrays, digests=tuple(digests), source=source)
+    train_x, train_y, test_x, test_y = arrays
+    return Raw(train_x, train_y, test_x, test_y, tuple(digests), source)
 
 
 def read_idx(path, *, axes):
@@ -128,7 +131,8 @@ def read_cifar10(root):
     a file cut short between two records would else go unnoticed.
     """
     folder = Path(root) / CIFAR_FOLDER
-    records, digests = [], []
+    records: list[np.ndarray] = []
+    digests = []
     for name in CIFAR_FILES:
         path = folder / name
         content = np.fromfile(path, np.uint8)

@@ -5,12 +5,14 @@ Both classes have mean 0, so no linear function separates them; |x| does.
 """
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 
 from kernels import states
-from kernels.data.dataset import Raw, sha256
+from kernels.data.dataset import Dataset, Raw, sha256
 from kernels.data.normalize import finish
 
 DIMENSION = 32
@@ -19,22 +21,38 @@ DELTA = 0.5
 
 @states("S20", "Appendix D")
 def gaussian_sample(
-    count,
+    count: int,
     *,
-    generator,
-    dimension=DIMENSION,
-    delta=DELTA,
-    dtype=torch.float32,
-    constant=False,
-):
-    """`count` fresh examples (S20, appendix D).
+    generator: torch.Generator,
+    dimension: int = DIMENSION,
+    delta: float = DELTA,
+    dtype: torch.dtype = torch.float32,
+    constant: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Fresh examples (S20, appendix D).
 
-    Arguments: `generator` a torch.Generator, whose device is the samples';
-    `dimension` d; `delta` Δ in [0, 1); `constant` appends the feature 1, as
-    MEANFIELD settings have it for the bias of the first layer.
+    Parameters
+    ----------
+    count : how many
+    generator : its device is the samples'
+    dimension : d
+    delta : Δ in [0, 1)
+    dtype : of x
+    constant : appends the feature 1
+        As mean-field settings have it for the bias of the first layer.
 
-    Returns x (count, d) or (count, d + 1) of `dtype`, and y (count,) int64 in
-    {−1, +1}.  Cost: count × d normal numbers.
+    Returns
+    -------
+    tuple[torch.Tensor, torch.Tensor]
+        X (count, d) or (count, d + 1) of ``dtype``, and y (count,) int64
+        in {−1, +1}.
+
+    Raises
+    ------
+    ValueError
+        For a count, dimension or delta out of range.
+
+    Cost: count × d normal numbers.
     """
     _check(count=count, dimension=dimension, delta=delta)
     device = generator.device
@@ -49,15 +67,28 @@ def gaussian_sample(
     return x, y
 
 
-def gaussian_stream(batch, *, generator, block=None, **options):
+def gaussian_stream(
+    batch: int,
+    *,
+    generator: torch.Generator,
+    block: int | None = None,
+    **options: Any,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Fresh batches (x, y) without end, for one-pass SGD.
 
-    Arguments: `batch` examples a batch; `block` batches drawn at once (a
-    speed setting: None for about 2¹⁶ numbers); `options` as in
-    `gaussian_sample`.
+    Parameters
+    ----------
+    batch : examples a batch
+    generator : its device is the samples'
+        The same state and ``block`` give the same stream.
+    block : batches drawn at once, None for about 2¹⁶ numbers
+        A speed setting.
+    options : as in ``gaussian_sample``
 
-    Yields x (batch, d) and y (batch,), views of the block.  The same
-    generator state and `block` give the same stream.
+    Yields
+    ------
+    Iterator[tuple[torch.Tensor, torch.Tensor]]
+        X (batch, d) and y (batch,), views of the block.
     """
     dimension = options.get("dimension", DIMENSION)
     _check(batch=batch, dimension=dimension)
@@ -72,29 +103,43 @@ def gaussian_stream(batch, *, generator, block=None, **options):
 @states("S20", "Appendix D")
 def gaussians(
     *,
-    train=10_000,
-    test=10_000,
-    dimension=DIMENSION,
-    delta=DELTA,
-    seed=0,
-    normalize=False,
-    constant=False,
-):
-    """A fixed `Dataset` (S20, appendix D), the same on every machine.
+    train: int = 10_000,
+    test: int = 10_000,
+    dimension: int = DIMENSION,
+    delta: float = DELTA,
+    seed: int = 0,
+    normalize: str | bool | None = False,
+    constant: bool = False,
+) -> Dataset:
+    """A fixed ``Dataset`` (S20, appendix D), the same on every machine.
 
-    Arguments: `train`, `test` numbers of examples; `dimension` d; `delta` Δ;
-    `seed` of NumPy's PCG64, which draws the training part, then the test
-    part; `normalize` and `constant` as in `load`.
+    Parameters
+    ----------
+    train, test : numbers of examples
+    dimension : d
+    delta : Δ in [0, 1)
+    seed : of NumPy's PCG64, which draws the training part, then the test
+        part
+    normalize, constant : as in ``load``
+
+    Raises
+    ------
+    ValueError
+        For a number out of range.
     """
     _check(train=train, test=test, dimension=dimension, delta=delta)
     rng = np.random.Generator(np.random.PCG64(seed))
-    parts = []
+    parts: Any = []
     for count in (train, test):
         y = 2 * rng.integers(2, size=count) - 1
         x = rng.standard_normal((count, dimension)) * (1 + delta * y)[:, None]
         parts += [x.astype(np.float32), y]
+    train_x, train_y, test_x, test_y = parts
     raw = Raw(
-        *parts,
+        train_x,
+        train_y,
+        test_x,
+        test_y,
         digests=tuple(map(sha256, parts)),
         source=f"generated: d = {dimension}, delta = {delta:g}, seed {seed}",
     )

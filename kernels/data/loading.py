@@ -1,10 +1,15 @@
 """`load` and `status`: datasets by name."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import torch
 
 from kernels import device as devices
 from kernels.data.dataset import (
     DamagedFile,
+    Dataset,
     MissingData,
     Raw,
     fingerprint,
@@ -22,44 +27,56 @@ DIGITS_TRAIN = 1297
 
 
 def load(
-    name,
-    root=None,
+    name: str,
+    root: str | Path | None = None,
     *,
-    normalize=None,
-    constant=False,
-    flat=True,
-    download=True,
-    device=None,
-):
+    normalize: str | bool | None = None,
+    constant: bool = False,
+    flat: bool = True,
+    download: bool = True,
+    device: torch.device | str | None = None,
+) -> Dataset:
     """A dataset, checked and normalised.
 
-    Arguments:
-    `name`       gaussians       two classes ±1, d = 32; see `gaussians`
-                 digits          8 × 8 digits, bundled with scikit-learn: 1297
-                                 to train and 500 to test, split by NumPy's
-                                 `default_rng(0).permutation(1797)`
-                 mnist           28 × 28 digits, 60000 and 10000
-                 cifar10         3 × 32 × 32 images, 50000 and 10000
-                 vgg16_features  8192 features of the CIFAR-10 images (S20)
-    `root`       folder of the files, in torchvision's layout; None: those of
-                 `where()`
-    `normalize`  "global": one mean and deviation, those of all training
-                 values; "channel": one a colour channel; "signed": pixels to
-                 [−1, 1]; "imagenet": ImageNet's a channel; False: pixels to
-                 [0, 1], other values as they are; "deviation": divided by
-                 the deviation of all training values, not shifted; None:
-                 "global" for images, False for gaussians and features
-    `constant`   whether to append the feature 1, after normalisation
-    `flat`       x as (n, d), the default, or images as (n, channels, height,
-                 width)
-    `download`   whether to fetch what is missing
-    `device`     where the tensors go, None for the CPU; VGG-16 itself then
-                 runs on `kernels.device.pick()`
+    ``gaussians``       two classes ±1, d = 32; see ``gaussians``
+    ``digits``          8 × 8 digits, bundled with scikit-learn: 1297 to train
+                        and 500 to test, split by NumPy's
+                        ``default_rng(0).permutation(1797)``
+    ``mnist``           28 × 28 digits, 60000 and 10000
+    ``cifar10``         3 × 32 × 32 images, 50000 and 10000
+    ``vgg16_features``  8192 features of the CIFAR-10 images (S20)
 
-    Returns a `Dataset`: `.train.x` float32, `.train.y` int64, `.test` alike.
-    Raises ValueError for an unknown name or option, MissingData for absent
-    files (with three ways to provide them), DamagedFile for a file that is
-    cut short, mislabelled or of the wrong shape (path, found, expected).
+    Parameters
+    ----------
+    name : one of these
+    root : folder of the files, in torchvision's layout; None: ``where()``
+    normalize : None, ``"global"``, ``"channel"``, ``"signed"``, …
+        ``"global"``: one mean and deviation, those of all training values;
+        ``"channel"``: one a colour channel; ``"signed"``: pixels to [−1,
+        1]; ``"imagenet"``: ImageNet's a channel; False: pixels to [0, 1],
+        other values as they are; ``"deviation"``: divided by the deviation
+        of all training values, not shifted; None: ``"global"`` for images,
+        False for gaussians and features.
+    constant : whether to append the feature 1, after normalisation
+    flat : x as (n, d), or images as (n, channels, height, width)
+    download : whether to fetch what is missing
+    device : where the tensors go, None for the CPU
+        VGG-16 itself then runs on ``kernels.device.pick()``.
+
+    Returns
+    -------
+    Dataset
+        ``.train.x`` float32, ``.train.y`` int64, ``.test`` alike.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or option.
+    MissingData
+        For absent files (with three ways to provide them).
+    DamagedFile
+        For a file that is cut short, mislabelled or of the wrong shape
+        (path, found, expected).
 
     Cost: about a second for mnist and twice that for cifar10, most of it
     unpacking and hashing; 4 bytes a number.
@@ -83,21 +100,29 @@ def load(
     return found if device is None else found.to(device)
 
 
-def status(root=None):
+def status(root: str | Path | None = None) -> dict[str, dict[str, Any]]:
     """What is where, for every dataset, without downloading anything.
 
-    Returns {name: {"present", "path", "problem", "fingerprint", "source"}}:
-    `path` the folder that holds it, None for what is generated or bundled;
-    `problem` why a dataset is not present (damaged, or which files each
-    folder lacks), None for one that is.  Reads and hashes every file: a few
-    seconds.  VGG-16's features count as present when what they are computed
-    from is.
+    Reads and hashes every file: a few seconds.  VGG-16's features count as
+    present when what they are computed from is.
+
+    Parameters
+    ----------
+    root : as in ``load``
+
+    Returns
+    -------
+    dict[str, dict[str, Any]]
+        {name: {"present", "path", "problem", "fingerprint", "source"}}:
+        ``path`` the folder that holds it, None for what is generated or
+        bundled; ``problem`` why a dataset is not present (damaged, or
+        which files each folder lacks), None for one that is.
     """
     return {name: _status(name, root) for name in NAMES}
 
 
 def _status(name, root):
-    found = {"present": False, "path": None, "problem": None}
+    found: dict[str, Any] = {"present": False, "path": None, "problem": None}
     found.update(fingerprint=None, source=None)
     try:
         if name == "gaussians":

@@ -1,5 +1,7 @@
 """From values as stored to the tensors that a network is fed."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -69,7 +71,8 @@ def moments(values):
 
     The sums are exact for pixels, and float64 otherwise.
     """
-    total = squares = 0.0
+    total: Any = 0.0
+    squares: Any = 0.0
     for chunk in np.array_split(values, 1 + values.size // 2**17):
         numbers = chunk.astype(np.float64).ravel()
         total += numbers.sum()

@@ -5,6 +5,7 @@ import shutil
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from kernels.data import files
 from kernels.data.dataset import DamagedFile, MissingData
@@ -34,12 +35,15 @@ VGG16_SHA256 = (
 )
 
 
-def where(root=None):
+def where(root: str | Path | None = None) -> tuple[Path, ...]:
     """The folders in which data is looked for, in order.
 
-    `root` alone where it is given; else the folder that the environment
-    variable CONNECTED_LANDSCAPE_DATA names, if it is set, and the user's
-    cache folder.
+    Parameters
+    ----------
+    root : a folder, then it alone, or None
+        None: the folder that the environment variable
+        CONNECTED_LANDSCAPE_DATA names, if it is set, and the user's cache
+        folder.
     """
     if root is not None:
         return (Path(root).expanduser(),)
@@ -50,7 +54,7 @@ def where(root=None):
     return tuple(found)
 
 
-def missing(name, root):
+def missing(name: str, root: str | Path) -> list[Path]:
     """The files of a dataset that `root` lacks, as paths below it."""
     root = Path(root)
     if name == "mnist":
@@ -64,7 +68,7 @@ def missing(name, root):
     return [path for path in wanted if not (root / path).is_file()]
 
 
-def vgg16_weights(root):
+def vgg16_weights(root: str | Path) -> Path | None:
     """The first file of VGG-16's weights below a data root, or None.
 
     What lies in `ROOT/vgg16/`, .npz before .h5 before .pth, goes before
@@ -82,7 +86,9 @@ def _has_features(root):
     return all(any(kept.glob(f"*-{part}.npy")) for part in ("train", "test"))
 
 
-def locate(name, root=None, *, download=True):
+def locate(
+    name: str, root: str | Path | None = None, *, download: bool = True
+) -> Path:
     """The folder that holds all files of a dataset, fetched if need be.
 
     Raises MissingData, which names the files and the three ways to provide
@@ -96,16 +102,28 @@ def locate(name, root=None, *, download=True):
     return fetch(name, root)
 
 
-def fetch(name, root=None):
-    """Downloads the files of a dataset that are not there yet.
-
-    Arguments: `name` "mnist", "cifar10" or "vgg16_features" (which needs the
-    weights of VGG-16, 528 MB, and CIFAR-10); `root` the folder to complete,
-    None for the first of `where()`.
+def fetch(name: str, root: str | Path | None = None) -> Path:
+    """Download the files of a dataset that are not there yet.
 
     Every download is checked against its SHA-256 and put in place only then.
-    Returns the folder.  Raises ValueError for another name (the generated and
-    bundled datasets need nothing) and MissingData when a download fails.
+
+    Parameters
+    ----------
+    name : ``"mnist"``, ``"cifar10"`` or ``"vgg16_features"``
+        The last needs the weights of VGG-16, 528 MB, and CIFAR-10.
+    root : the folder to complete, None for the first of ``where()``
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        For another name (the generated and bundled datasets need nothing).
+    MissingData
+        When a download fails.
     """
     getters = {
         "mnist": [_get_mnist],
@@ -152,7 +170,7 @@ def _get_cifar10(root):
         _download(CIFAR_MIRRORS, archive, sha256=CIFAR_ARCHIVE_SHA256)
         with tarfile.open(archive) as packed:
             for path in absent:
-                content = packed.extractfile(path.as_posix())
+                content: Any = packed.extractfile(path.as_posix())
                 unpacked = Path(scratch) / path.name
                 with open(unpacked, "wb") as target:
                     shutil.copyfileobj(content, target)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from kernels import states
 from kernels.networks import Network, Parameters, columns
+from kernels.networks.aliases import Factors, Places
 from kernels.networks.kept import kept_places, scale_levels
 from kernels.networks.placing import Draft, cut
 
@@ -22,15 +23,25 @@ def dropout_network(
 ) -> Parameters:
     """Layers i = ``first`` … d - 1 dropped: theta_i (K19, Definition 1).
 
-    In full shapes.  ``kept``: one sequence of unit indices a hidden layer,
-    those below ``first`` ignored.  ``scale``: one number, or one a hidden
-    layer; it multiplies the outputs of kept units, which is done on the
-    columns of the next layer and never on biases.  Dropped units' rows,
-    biases and outgoing columns are zero; layer ``first`` itself is unscaled,
-    for what it reads is not dropped.  Layers below ``first`` are those of
-    ``theta``, not copies.
+    In full shapes.  Dropped units' rows, biases and outgoing columns are zero;
+    layer ``first`` itself is unscaled, for what it reads is not dropped.
+    Layers below ``first`` are those of ``theta``, not copies.
 
-    Raises ValueError where ``first``, ``kept`` or ``scale`` does not fit.
+    Parameters
+    ----------
+    net : the network
+    theta : its parameters
+    kept : one sequence of unit indices a hidden layer
+        Those below ``first`` are ignored.
+    first : the first layer whose units are dropped
+    scale : one number, or one a hidden layer
+        Multiplies the outputs of kept units, which is done on the columns
+        of the next layer and never on biases.
+
+    Raises
+    ------
+    ValueError
+        Where ``first``, ``kept`` or ``scale`` does not fit.
     """
     theta = net.check(theta)
     places, scales = _places(net, kept, first, scale)
@@ -52,11 +63,18 @@ def subnetwork(
 ) -> tuple[Network, Parameters]:
     """The same function from layer ``first`` on, as a narrow network.
 
-    Arguments as in :func:`dropout_network`.  Returns the network of layers
-    ``first + 1`` … d that has the kept units alone, and its parameters; it
-    reads ``net.take(first, net.features(theta, x, first), kept[first - 1])``
-    and its outputs are the dropout network's: the xi_l with which dropout
-    stability is a special case (N21, Corollary 4.3).
+    Parameters
+    ----------
+    net, theta, kept, first, scale : as in :func:`dropout_network`
+
+    Returns
+    -------
+    tuple[Network, Parameters]
+        The network of layers ``first + 1`` … d that has the kept units
+        alone, and its parameters; it reads ``net.take(first,
+        net.features(theta, x, first), kept[first - 1])`` and its outputs
+        are the dropout network's: the xi_l with which dropout stability is
+        a special case (N21, Corollary 4.3).
     """
     theta = net.check(theta)
     places, scales = _places(net, kept, first, scale)
@@ -76,7 +94,12 @@ def subnetwork(
     return small, tuple(layers)
 
 
-def _places(net, kept, first, scale):
+def _places(
+    net: Network,
+    kept: Sequence[Tensor],
+    first: int,
+    scale: float | Sequence[float],
+) -> tuple[Places, Factors]:
     if not 1 <= first < net.depth:
         raise ValueError(
             f"first is {first}; the network's hidden layers are 1 to "

@@ -27,12 +27,26 @@ def best_scale(
     its minimum over r >= 0 is where the derivative changes sign, or 0: for
     the cross-entropy, Newton's method on the derivative within a bracket, for
     the square loss a quotient.  On separable data the infimum may lie at
-    infinity; r stops at 1e6, or where a step changes it by less than
-    ``tolerance`` (1 + r) or promises to change the loss by less than 1e-10.
+    infinity; r stops at 1e6, or where a step promises to change the loss by
+    less than 1e-10.
 
-    ``s`` (networks, C, n): outputs without the output bias; ``y`` as
-    ``losses.targets`` returns it; ``bias`` (C,).  Returns (networks,),
-    float64.  Cost: some six passes over ``s``, in tiles that fit the cache.
+    Parameters
+    ----------
+    s : (networks, C, n)
+        Outputs without the output bias.
+    y : as ``losses.targets`` returns it
+    bias : (C,), None for zeros
+    loss : ``"cross_entropy"`` or ``"square"``
+    tolerance : r stops where a step changes it by less than this times 1 +
+        r
+    steps : of Newton's method at most
+
+    Returns
+    -------
+    Tensor
+        (networks,), float64.
+
+    Cost: some six passes over ``s``, in tiles that fit the cache.
     """
     bias = s.new_zeros(s.shape[1]) if bias is None else bias
     if loss == "square":

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,20 +72,34 @@ def stability(
 
     Parameters
     ----------
+    net : the network
+    theta : its parameters
     x, y : the training set on which draws are compared; y class indices, or
         for the square loss also real targets.
+    first : the first layer whose units are dropped
     keep : as in :func:`counts`.
+    draws : how many dropout networks
     rescale : "best", the best factor >= 0 of the network's output on the
         training set, put on the columns of A_d (:func:`best_scale`; without
         biases nothing more general is gained by a factor a layer; "brent",
         N21's word, is the same); None, no factor; "inverse", width over kept
         units in each dropped layer; a number, or one a hidden layer.
+    loss : ``"cross_entropy"`` or ``"square"``
+    generator : draws the subsets, on its own device
     test : (x, y), evaluated for every draw with the factor found on the
         training set.
     batch : samples at once.
 
-    Returns a :class:`Stability`.  Raises ValueError for what does not fit,
-    and where a parameter, x, y or a loss is not finite.
+    Returns
+    -------
+    Stability
+        A :class:`Stability`.
+
+    Raises
+    ------
+    ValueError
+        For what does not fit, and where a parameter, x, y or a loss is not
+        finite.
 
     Cost: one pass through layers 1 … ``first`` for all draws together, then
     for each draw a pass through a network that has the kept units alone; with
@@ -107,7 +122,15 @@ def stability(
     scales = [[*factors[:-1], float(r)] for r in scale]
     train, held = measures[0], measures[1] if test is not None else (None,) * 2
     return Stability(
-        first, kept, scale, scales, *train, *held, int(train[0].argmin())
+        first=first,
+        kept=kept,
+        scale=scale,
+        scales=scales,
+        train_loss=train[0],
+        train_error=train[1],
+        test_loss=held[0],
+        test_error=held[1],
+        best=int(train[0].argmin()),
     )
 
 
@@ -161,7 +184,8 @@ class _Run:
         bias = self.theta[-1][1]
         size = len(x) * outputs
         group = max(1, min(self.draws, _STORED // max(1, size)))
-        scale, measures = [], [[] for _ in sets]
+        scale: Any = []
+        measures: list[list[Tensor]] = [[] for _ in sets]
         bar = progress(desc="dropout networks", unit="draw", total=self.draws)
         with bar:
             for start in range(0, self.draws, group):

@@ -1,6 +1,7 @@
 """Activations inside a training step: both passes in buffers made once."""
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -67,7 +68,7 @@ class _General:
     def __init__(self, activation, z, h):
         self._activation, self._h = activation, h
         self._z = z.detach().requires_grad_()  # the same memory
-        self._graph = None
+        self._graph: Any = None
 
     def forward(self):
         with torch.enable_grad():

@@ -1,11 +1,14 @@
 """Population risk and classification error, of networks and of dropouts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from kernels import states
 from kernels.meanfield import losses, model
+from kernels.meanfield.model import Activation, Weights
 from kernels.networks import checks
 from kernels.networks.losses import sample_errors, sample_losses
 
@@ -27,15 +30,35 @@ def block_size(x, *widths):
     return max(1, budget // max(widths))
 
 
-def masks(width, *, keep, count, generator, first=True):
+def masks(
+    width: int,
+    *,
+    keep: int,
+    count: int,
+    generator: torch.Generator,
+    first: bool = True,
+) -> torch.Tensor:
     """Dropout patterns of a layer: which of its neurons are kept.
 
-    Arguments: `width` N; `keep` the number |A| kept by each pattern; `count`
-    how many patterns; `generator` for the random ones.  With `first` the
-    first pattern keeps neurons 0 .. keep-1, the choice of S20's figures; the
-    others are uniformly random subsets.
+    Parameters
+    ----------
+    width : N
+    keep : the number |A| kept by each pattern
+    count : how many patterns
+    generator : for the random ones
+    first : the first pattern keeps neurons 0 .. keep-1
+        The choice of S20's figures; the others are uniformly random
+        subsets.
 
-    Returns a bool tensor (count, N).  Raises ValueError for a bad `keep`.
+    Returns
+    -------
+    torch.Tensor
+        Bool (count, N).
+
+    Raises
+    ------
+    ValueError
+        For a bad ``keep``.
     """
     if not 1 <= keep <= width:
         raise ValueError(f"keep must lie in 1..{width}, got {keep}")
@@ -61,30 +84,46 @@ def check_set(x, y):
 @states("S20", "Definition 3.1", "(3.2)", "(3.4)", "(4.2)")
 @torch.no_grad()
 def evaluate(
-    theta,
-    x,
-    y,
+    theta: Weights,
+    x: Any,
+    y: Any,
     *,
-    activation=torch.relu,
-    loss="cross_entropy",
-    masks=None,
-    block=None,
-):
+    activation: Activation = torch.relu,
+    loss: str = "cross_entropy",
+    masks: torch.Tensor | Sequence[torch.Tensor] | None = None,
+    block: int | None = None,
+) -> Evaluation:
     """Loss and error of every trial, and of many dropouts of it, on a set.
 
-    Arguments: `theta` weights; `x` (n, d) or (R, n, d); `y` (n,) or for the
-    square loss (n, C), as for `sgd_step`.  `masks` (K, N) bool, which neurons
-    each of K dropout networks keeps; with several hidden layers a list of one
-    such tensor per layer, pattern k being the k-th of each.  S20, Definition
-    3.1, (3.2), (3.4), (4.2): the losses without and with a mask.
-    `block` samples are taken at a time; None chooses about a million
-    features.
-
-    The hidden features are computed once.  For two layers all patterns are
-    then one product, features times the stacked masked output weights; for
+    S20, Definition 3.1, (3.2), (3.4), (4.2): the losses without and with a
+    mask.  The hidden features are computed once.  For two layers all patterns
+    are then one product, features times the stacked masked output weights; for
     more, the later layers are computed pattern by pattern on kept neurons.
 
-    Returns an `Evaluation` with shapes (R,), or (R, K) when there are masks.
+    Parameters
+    ----------
+    theta : weights
+    x : (n, d) or (R, n, d)
+    y : (n,) or for the square loss (n, C), as for ``sgd_step``
+    activation : an elementwise function
+    loss : ``"cross_entropy"`` or ``"square"``
+    masks : (K, N) bool, None, or with several hidden layers one of them a
+        layer
+        Which neurons each of K dropout networks keeps; pattern k is the
+        k-th of each.
+    block : samples at a time
+        None chooses about a million features.
+
+    Returns
+    -------
+    Evaluation
+        Shapes (R,), or (R, K) when there are masks.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that do not fit, and for numbers that are not finite.
+
     Cost: a forward pass, and 2 n K N C operations a trial for the masks.
     """
     trials, sizes = model.shape(theta)

@@ -18,12 +18,15 @@ start of training; where the a_i are stationary the c_i vanish, and the
 curvature's 1/N remains.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from kernels.meanfield import losses, model
 from kernels.meanfield.evaluation import block_size, check_set
+from kernels.meanfield.model import Activation, Weights
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Fluctuations:
     curvature: torch.Tensor  # (R,)
     influence: torch.Tensor  # c_i, (R, N)
 
-    def factor(self, kept):
+    def factor(self, kept: int | Sequence[int] | torch.Tensor) -> torch.Tensor:
         """1/M - 1/N, the part that depends on the number kept."""
         kept = torch.as_tensor(kept, dtype=torch.float64)
         if kept.min() < 1 or kept.max() > self.width:
@@ -47,15 +50,21 @@ class Fluctuations:
             )
         return 1 / kept - 1 / self.width
 
-    def mean_increase(self, kept):
+    def mean_increase(
+        self, kept: int | Sequence[int] | torch.Tensor
+    ) -> torch.Tensor:
         """E_A[L_S] - L: exact (square loss) or to second order."""
         return _outer(self.curvature, self.factor(kept))
 
-    def linear_std(self, kept):
+    def linear_std(
+        self, kept: int | Sequence[int] | torch.Tensor
+    ) -> torch.Tensor:
         """Standard deviation over A of the first-order change."""
         return _outer(self.influence.std(1), self.factor(kept).sqrt())
 
-    def mean_absolute(self, kept):
+    def mean_absolute(
+        self, kept: int | Sequence[int] | torch.Tensor
+    ) -> torch.Tensor:
         """E_A|L_S - L|, for a normal change of that mean and deviation."""
         mean, std = self.mean_increase(kept), self.linear_std(kept)
         ratio = mean / std.clamp_min(torch.finfo(std.dtype).tiny) / 2**0.5
@@ -69,20 +78,26 @@ def _outer(values, factor):
 
 @torch.no_grad()
 def fluctuations(
-    theta,
-    x,
-    y,
+    theta: Weights,
+    x: Any,
+    y: Any,
     *,
-    loss="cross_entropy",
-    activation=torch.relu,
-    block=None,
-):
+    loss: str = "cross_entropy",
+    activation: Activation = torch.relu,
+    block: int | None = None,
+) -> Fluctuations:
     """What dropout does to the loss of two-layer networks, predicted.
 
-    Arguments: as for `evaluate`.
+    In float64; the module's text derives it.
 
-    Returns a `Fluctuations` in float64; the module's text derives it.
-    Raises ValueError for more than two layers or a width below 2.
+    Parameters
+    ----------
+    theta, x, y, loss, activation, block : as for ``evaluate``
+
+    Raises
+    ------
+    ValueError
+        For more than two layers or a width below 2.
 
     Cost: about three forward passes' output layers and one first layer.
     """

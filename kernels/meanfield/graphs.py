@@ -1,5 +1,7 @@
 """A step as a CUDA graph: one launch instead of a dozen."""
 
+from typing import Any
+
 import torch
 
 _WARM_UP = 3
@@ -16,7 +18,7 @@ class Captured:
 
     def __init__(self, function, state):
         self._function, self._state = function, state
-        self._graph = None
+        self._graph: Any = None
 
     def __call__(self, x, y):
         if self._graph is None:

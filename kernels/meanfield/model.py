@@ -10,51 +10,70 @@ dimension of independent trials.  The hidden weights are stored transposed
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from kernels import states
-from kernels.networks import checks, mlp
+from kernels.networks import Network, Parameters, checks, mlp
+
+Weights = tuple[torch.Tensor, ...]
+Activation = Callable[[torch.Tensor], torch.Tensor]
 
 LAWS = ("normal", "uniform", "bimodal")
 MODE_SPREAD = 0.1  # a mode's own deviation, as a fraction of its distance
 
 
 def init(
-    sizes,
+    sizes: Sequence[int],
     *,
-    trials,
-    generator,
-    std=1.0,
-    mean=0.0,
-    distribution="normal",
-    dtype=torch.float32,
-    device=None,
-):
+    trials: int,
+    generator: torch.Generator,
+    std: float | Sequence[float] = 1.0,
+    mean: float | Sequence[float] = 0.0,
+    distribution: str | Sequence[str] = "normal",
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+) -> Weights:
     """Independent weights, S20's initialisation rho_0.
 
-    Arguments: `sizes` (d, N, C), (d, N, N, C) or (d, N, N, N, C): inputs,
-    hidden widths, outputs.  `trials` R, the number of independent networks.
-    `std`, one number or one per layer: an entry of the first layer has
-    standard deviation std / sqrt(d), so that a unit's pre-activation is of
-    order std for inputs of unit variance; every entry of a later layer has
-    standard deviation std itself, with no factor of N (the 1/N stands in
-    the network).  `mean`, one number or one per layer, is added to every
-    entry, in the first layer as mean / sqrt(d).  With two middle layers or
-    more of mean zero the limit N = infinity stands still: each layer's sums
-    then vanish like 1 / sqrt(N); a middle mean that is not zero lets it move.
-    `distribution`, one name or one per layer, a law about that mean of
-    exactly that standard deviation: "normal"; "uniform", on
-    [-sqrt(3) std, sqrt(3) std], the bounded law of S20's (A4); "bimodal", a
-    fair sign times m (1 + 0.1 xi), xi standard normal, with m = std /
-    sqrt(1.01), two bumps at almost +-std.  `generator` draws everything, on
-    its own device; `device` moves the result.
+    With two middle layers or more of mean zero the limit N = infinity stands
+    still: each layer's sums then vanish like 1 / sqrt(N); a middle mean that
+    is not zero lets it move.
 
-    Returns a tuple of weights, shapes (R, N, d), (R, N, N) ..., (R, C, N).
+    Parameters
+    ----------
+    sizes : (d, N, C), (d, N, N, C) or (d, N, N, N, C)
+        Inputs, hidden widths, outputs.
+    trials : R, the number of independent networks
+    generator : draws everything, on its own device
+    std : one number or one a layer
+        An entry of the first layer has standard deviation std / sqrt(d),
+        so that a unit's pre-activation is of order std for inputs of unit
+        variance; every entry of a later layer has standard deviation std
+        itself, with no factor of N (the 1/N stands in the network).
+    mean : one number or one a layer
+        Added to every entry, in the first layer as mean / sqrt(d).
+    distribution : one name or one a layer
+        A law about that mean of exactly that standard deviation:
+        ``"normal"``; ``"uniform"``, on [-sqrt(3) std, sqrt(3) std], the
+        bounded law of S20's (A4); ``"bimodal"``, a fair sign times m (1 +
+        0.1 xi), xi standard normal, with m = std / sqrt(1.01), two bumps
+        at almost +-std.
+    dtype, device : of the result
+        None: the generator's device.
 
-    Raises ValueError for sizes, std, mean, trials or a law that make no
-    sense.
+    Returns
+    -------
+    Weights
+        Weights of shapes (R, N, d), (R, N, N) ..., (R, C, N).
+
+    Raises
+    ------
+    ValueError
+        For sizes, std, mean, trials or a law that make no sense.
     """
     sizes = _checked_sizes(sizes)
     trials = checks.whole("trials", trials)
@@ -125,10 +144,17 @@ def _fill(w, law, generator):
         w.div_(math.sqrt(1 + MODE_SPREAD**2))
 
 
-def shape(theta):
-    """(trials, (inputs, hidden widths ..., outputs)) of the weights `theta`.
+def shape(theta: Weights) -> tuple[int, tuple[int, ...]]:
+    """(trials, (inputs, hidden widths ..., outputs)) of weights.
 
-    Raises ValueError where the weights do not fit one another.
+    Parameters
+    ----------
+    theta : from ``init``
+
+    Raises
+    ------
+    ValueError
+        Where the weights do not fit one another.
     """
     if len(theta) < 2 or any(w.ndim != 3 for w in theta):
         raise ValueError(
@@ -149,7 +175,7 @@ def shape(theta):
     return first.shape[0], tuple(sizes)
 
 
-def batched_inputs(theta, x):
+def batched_inputs(theta: Weights, x: Any) -> Tensor:
     """`x`, (n, d) or (R, n, d), as an (R, n, d) view, checked."""
     trials, (inputs, *_) = shape(theta)
     x = checks.tensor("x", x)
@@ -164,15 +190,25 @@ def batched_inputs(theta, x):
 
 
 @states("S20", "(3.1)", "(1.1)")
-def forward(theta, x, activation=torch.relu):
+def forward(
+    theta: Weights, x: Any, activation: Activation = torch.relu
+) -> Tensor:
     """The networks' outputs, S20 (3.1) and (1.1).
 
-    Arguments: `theta` from `init`; `x` (n, d), shared by the trials, or
-    (R, n, d); `activation` an elementwise function.
+    Each sum over N neurons carries its 1/N, with N the width of ``theta``
+    itself: after ``drop`` it is the number of kept neurons.  Autograd goes
+    through it where ``theta`` or ``x`` require gradients.
 
-    Returns (R, n, C).  Each sum over N neurons carries its 1/N, with N the
-    width of `theta` itself: after `drop` it is the number of kept neurons.
-    Autograd goes through it where `theta` or `x` require gradients.
+    Parameters
+    ----------
+    theta : from ``init``
+    x : (n, d), shared by the trials, or (R, n, d)
+    activation : an elementwise function
+
+    Returns
+    -------
+    Tensor
+        (R, n, C).
 
     Cost: 2 n (d N + N C) operations a trial, 2 n N^2 more a middle layer.
     """
@@ -185,18 +221,28 @@ def forward(theta, x, activation=torch.relu):
 
 
 @states("S20", "(3.4)")
-def drop(theta, kept):
+def drop(theta: Weights, kept: Tensor | Sequence[Tensor]) -> Weights:
     """The dropout networks theta_S of S20 (3.4): only kept neurons remain.
 
-    Arguments: `kept` a list with one LongTensor of neuron indices per hidden
-    layer, or one LongTensor for every hidden layer.
-
-    Returns smaller weights, (R, |A|, d) ..., (R, C, |A|), whose `forward`
-    sums over the kept neurons and scales by 1/|A|; nothing else changes.
-    `drop(theta, torch.arange(M))` at the start of training is also the
+    ``drop(theta, torch.arange(M))`` at the start of training is also the
     network of the first M particles.
 
-    Raises ValueError for an empty, repeated or out-of-range selection.
+    Parameters
+    ----------
+    theta : from ``init``
+    kept : one LongTensor of neuron indices a hidden layer, or one for all
+
+    Returns
+    -------
+    Weights
+        Smaller weights, (R, |A|, d) ..., (R, C, |A|), whose ``forward``
+        sums over the kept neurons and scales by 1/|A|; nothing else
+        changes.
+
+    Raises
+    ------
+    ValueError
+        For an empty, repeated or out-of-range selection.
     """
     _, sizes = shape(theta)
     kept = _checked_kept(kept, sizes[1:-1])
@@ -236,14 +282,26 @@ def _checked_kept(kept, widths):
     return kept
 
 
-def as_network(theta, trial):
+def as_network(theta: Weights, trial: int) -> tuple[Network, Parameters]:
     """One trial as a plain ReLU network, the 1/N folded into its weights.
 
-    Arguments: `theta` (R, ...) weights; `trial` the index of one of them.
+    Parameters
+    ----------
+    theta : (R, ...) weights
+    trial : the index of one of them
 
-    Returns (network, parameters): `networks.mlp(sizes, bias=False)` and its
-    parameters ((W_1, None), (W_2 / N, None), ...), copies, so that
-    `network.forward(parameters, x)` equals `forward(theta, x)[trial]`.
+    Returns
+    -------
+    tuple[Network, Parameters]
+        ``networks.mlp(sizes, bias=False)`` and its parameters ((W_1,
+        None), (W_2 / N, None), ...), copies, so that
+        ``network.forward(parameters, x)`` equals ``forward(theta,
+        x)[trial]``.
+
+    Raises
+    ------
+    ValueError
+        For a trial that is not there.
     """
     trials, sizes = shape(theta)
     if not -trials <= trial < trials:

@@ -14,34 +14,47 @@ is left, and nothing overflows or vanishes at any width.
 
 import math
 from contextlib import nullcontext
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from kernels import device, states
 from kernels.cuda import launch
 from kernels.cuda import meanfield as fused
 from kernels.meanfield import activations, losses, model
 from kernels.meanfield.graphs import Captured
+from kernels.meanfield.model import Activation, Weights
 
 
 @states("S20", "(4.3)")
 class Step:
     """A step that can be taken many times without allocating memory.
 
-    Arguments: `theta` the weights, (R, N, d) ..., (R, C, N), updated in place
-    by each call; `batch` the number of samples per step; `step_size` S20's
-    s_k; `loss` "cross_entropy" or "square"; `activation` an elementwise
-    function, for which see `activations.bind`; `train_ends=False` keeps the
-    first and the last layer fixed, as in S20 (4.3).
-
     On CUDA the step is captured in a graph at the first call and replayed
-    afterwards; `graph=False` turns that off.  With CuPy the loss's derivative
-    and the way back through the last ReLU are one kernel each
-    (`kernels.cuda.meanfield`).  `tf32=True` lets the matrix products round
-    float32 to TF32 on CUDA, several times faster, to a relative 5e-4.
+    afterwards.  With CuPy the loss's derivative and the way back through the
+    last ReLU are one kernel each (``kernels.cuda.meanfield``).
 
-    Raises ValueError for a bad step size, loss, or a two-layer network with
-    fixed ends, in which nothing would be trained.
+    Parameters
+    ----------
+    theta : weights, (R, N, d) ..., (R, C, N), updated in place by each
+        call
+    batch : the number of samples per step
+    step_size : S20's s_k
+    loss : ``"cross_entropy"`` or ``"square"``
+    activation : an elementwise function, for which see
+        ``activations.bind``
+    train_ends : False keeps the first and the last layer fixed, as in S20
+        (4.3)
+    graph : False turns the graph off
+    tf32 : lets the matrix products round float32 to TF32 on CUDA
+        Several times faster, to a relative 5e-4.
+
+    Raises
+    ------
+    ValueError
+        For a bad step size, loss, or a two-layer network with fixed ends,
+        in which nothing would be trained.
 
     Cost of a call: 4 batch (d N + N^2 a middle layer) + 6 batch N C
     multiplications and additions a trial.  Memory: twice batch x N numbers
@@ -50,16 +63,16 @@ class Step:
 
     def __init__(
         self,
-        theta,
+        theta: Weights,
         *,
-        batch,
-        step_size,
-        loss="cross_entropy",
-        activation=torch.relu,
-        train_ends=True,
-        graph=True,
-        tf32=False,
-    ):
+        batch: int,
+        step_size: float,
+        loss: str = "cross_entropy",
+        activation: Activation = torch.relu,
+        train_ends: bool = True,
+        graph: bool = True,
+        tf32: bool = False,
+    ) -> None:
         losses.check(loss)
         trials, sizes = model.shape(theta)
         if not (math.isfinite(step_size) and step_size > 0):
@@ -97,14 +110,20 @@ class Step:
         self._take = Captured(self._run, theta) if captured else self._run
 
     @torch.no_grad()
-    def __call__(self, x, y):
-        """Updates the weights by one minibatch.
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """Update the weights by one minibatch.
 
-        Arguments: `x` (batch, d), shared, or (R, batch, d); `y` int64 (batch,)
-        or (R, batch), or for the square loss (batch, C) or (R, batch, C).
+        Parameters
+        ----------
+        x : (batch, d), shared, or (R, batch, d)
+        y : int64 (batch,) or (R, batch), or for the square loss (batch, C) or
+            (R, batch, C)
 
-        Returns the loss before the update, (R,): a buffer that the next call
-        overwrites.
+        Returns
+        -------
+        Tensor
+            The loss before the update, (R,): a buffer that the next call
+            overwrites.
         """
         if x.shape[-2] != self.batch:
             raise ValueError(
@@ -159,31 +178,45 @@ def _descend(w, above, below, step_size):
 
 @states("S20", "(3.3)", "(4.3)")
 def sgd_step(
-    theta,
-    x,
-    y,
+    theta: Weights,
+    x: Any,
+    y: Any,
     *,
-    step_size,
-    loss="cross_entropy",
-    activation=torch.relu,
-    train_ends=True,
-):
+    step_size: float,
+    loss: str = "cross_entropy",
+    activation: Activation = torch.relu,
+    train_ends: bool = True,
+) -> Tensor:
     """One step of SGD on a minibatch, in place: S20 (3.3), (4.3).
 
     The gradient of the minibatch's mean loss, multiplied by N in the first
-    and the last layer and by N^2 in the middle ones, times `step_size`, is
+    and the last layer and by N^2 in the middle ones, times ``step_size``, is
     subtracted from the weights.  The square loss is ||y - y_N||^2 summed over
-    outputs, with no factor 1/2, so its gradient has the factor 2.
+    outputs, with no factor 1/2, so its gradient has the factor 2.  A loop
+    should make one ``Step`` and call it: this function allocates its
+    workspace each time.
 
-    Arguments: `theta` (R, N, d) ..., (R, C, N), updated in place; `x` (n, d)
-    shared or (R, n, d); `y` class indices (n,) or (R, n), which the square
-    loss reads as one-hot vectors, or for the square loss real targets (n, C)
-    or (R, n, C); `activation` any elementwise function; `train_ends=False`
-    trains only the middle layers.
+    Parameters
+    ----------
+    theta : (R, N, d) ..., (R, C, N), updated in place
+    x : (n, d), shared, or (R, n, d)
+    y : class indices (n,) or (R, n), or real targets (n, C) or (R, n, C)
+        The square loss reads class indices as one-hot vectors; real
+        targets are for it alone.
+    step_size : S20's s_k
+    loss : ``"cross_entropy"`` or ``"square"``
+    activation : any elementwise function
+    train_ends : False trains only the middle layers
 
-    Returns the loss before the step, (R,).  Raises ValueError or TypeError
-    for arguments that do not fit.  A loop should make one `Step` and call
-    it: this function allocates its workspace each time.
+    Returns
+    -------
+    Tensor
+        The loss before the step, (R,).
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that do not fit.
     """
     trials, sizes = model.shape(theta)
     inputs = model.batched_inputs(theta, x)

@@ -1,7 +1,9 @@
 """Training runs: many steps, snapshots on the way, resumable."""
 
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ import torch
 from kernels import device, states
 from kernels.meanfield import batches, model
 from kernels.meanfield.evaluation import Evaluation
+from kernels.meanfield.model import Activation, Weights
 from kernels.meanfield.step import Step
 from kernels.runs.loop import Run, count_steps, snapshot_steps
 
@@ -35,51 +38,71 @@ class Training:
 
 @states("S20", "(3.3)", "(4.3)")
 def train(
-    theta,
-    data,
+    theta: Weights,
+    data: Any,
     *,
-    step_size,
-    generator,
-    batch=100,
-    epochs=None,
-    steps=None,
-    loss="cross_entropy",
-    activation=torch.relu,
-    train_ends=True,
-    schedule="constant",
-    snapshots=(),
-    measure=None,
-    checkpoint=None,
-    checkpoint_every=1000,
-    threads=1,
-    tf32=False,
-    desc="training",
-):
-    """Trains all trials by SGD, S20 (3.3) and (4.3), weights in place.
+    step_size: float,
+    generator: torch.Generator | Sequence[torch.Generator],
+    batch: int = 100,
+    epochs: float | None = None,
+    steps: int | None = None,
+    loss: str = "cross_entropy",
+    activation: Activation = torch.relu,
+    train_ends: bool = True,
+    schedule: str = "constant",
+    snapshots: Sequence[float] = (),
+    measure: Callable[[Weights], Any] | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 1000,
+    threads: int | None = 1,
+    tf32: bool = False,
+    desc: str = "training",
+) -> Training:
+    """Train all trials by SGD, S20 (3.3) and (4.3), weights in place.
 
-    Arguments: `theta` from `init`.  `data` a pair (x, y), x (n, d), gone
-    through in a new random order each epoch, or a callable
-    `data(batch, generator) -> (x, y)` that draws fresh samples for each step
-    (S20's one-pass model), x (batch, d) shared or (R, batch, d).
-    `generator` one torch.Generator, the trials then sharing their minibatches,
-    or a list with one per trial.  `epochs`, or `steps`, exactly one of them.
-    `schedule` "constant": alpha = step_size for that many epochs; "paper":
-    the literal alpha = step_size / N for N times as many, the same T at a
-    cost that grows as N^2 (S20 section 5).  `snapshots` moments, each a
-    fraction of the run in [0, 1] or, above 1, a number of steps, at which
-    `measure(theta)` is called (default: copy the weights).  `loss`,
-    `activation` and `train_ends` as for `sgd_step`.
+    Parameters
+    ----------
+    theta : from ``init``
+    data : a pair (x, y), or a callable
+        x (n, d) of the pair is gone through in a new random order each
+        epoch; ``data(batch, generator) -> (x, y)`` draws fresh samples for
+        each step (S20's one-pass model), x (batch, d) shared or (R, batch,
+        d).
+    step_size : alpha, see ``schedule``
+    generator : one, the trials then sharing their minibatches, or one per
+        trial
+    batch : samples in a minibatch
+    epochs, steps : exactly one of them
+    loss, activation, train_ends : as for ``sgd_step``
+    schedule : ``"constant"`` or ``"paper"``
+        ``"constant"``: alpha = step_size for that many epochs;
+        ``"paper"``: the literal alpha = step_size / N for N times as many,
+        the same T at a cost that grows as N^2 (S20 section 5).
+    snapshots : moments, each a fraction of the run or a number of steps
+        A fraction in [0, 1] or, above 1, a number of steps.
+    measure : called as ``measure(theta)`` at those moments
+        None copies the weights.
+    checkpoint : None, or a file
+        The run is saved there at snapshots and every ``checkpoint_every``
+        steps, and a later call with the same arguments goes on from it to
+        the same numbers, bit for bit on the same machine.  What
+        ``measure`` returns must then be tensors, numbers, strings, lists,
+        tuples, dicts of these, or an ``Evaluation``.
+    checkpoint_every : steps between two writes
+    threads : that PyTorch may use meanwhile, None: leave alone
+        Several processes of one thread are faster than one process of
+        several on a busy machine.
+    tf32 : as for ``Step``
+    desc : the text before the progress bar
 
-    `checkpoint` a file: the run is saved there at snapshots and every
-    `checkpoint_every` steps, and a later call with the same arguments goes on
-    from it to the same numbers, bit for bit on the same machine.  What
-    `measure` returns must then be tensors, numbers, strings, lists, tuples,
-    dicts of these, or an `Evaluation`.  `threads` PyTorch may use meanwhile
-    (None: leave alone); several processes of one thread are faster than
-    one process of several on a busy machine.  `tf32` as for `Step`.
-
-    Returns a `Training`.  Raises FloatingPointError when a loss is not
-    finite, ValueError or TypeError for arguments that do not fit.
+    Raises
+    ------
+    FloatingPointError
+        When a loss is not finite.
+    ValueError
+        Otherwise.
+    TypeError
+        For arguments that do not fit.
     """
     trials, sizes = model.shape(theta)
     alpha, stretch = _scheduled(schedule, step_size, sizes)

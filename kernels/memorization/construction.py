@@ -27,8 +27,17 @@ _TINY = 1e-12
 def capacity(before: int, last: int, *, kept: int, outputs: int) -> int:
     """The number of samples that (A1) of N21, Corollary 4.4, allows.
 
-    ``before`` and ``last``: widths of the two last hidden layers, n_{L-2} and
-    n_{L-1}; ``kept``: |I_{L-1}|.
+    Parameters
+    ----------
+    before, last : widths of the two last hidden layers, n_{L-2} and
+        n_{L-1}
+    kept : |I_{L-1}|
+    outputs : how many the network has
+
+    Raises
+    ------
+    ValueError
+        Where fewer than half of the last layer are kept.
     """
     if 2 * kept < last or kept > last:
         raise ValueError(
@@ -39,7 +48,13 @@ def capacity(before: int, last: int, *, kept: int, outputs: int) -> int:
 
 
 def width_for(samples: int, *, outputs: int) -> int:
-    """The smallest width of both layers that satisfies (A1), half kept."""
+    """The smallest width of both layers that satisfies (A1), half kept.
+
+    Parameters
+    ----------
+    samples : how many there are
+    outputs : how many the network has
+    """
     width = 1
     while True:
         kept = width - width // 2
@@ -92,14 +107,23 @@ def memorize(
     x : (N, features), float64 for more than a few dozen samples a group.
     y : (N, outputs), or (N,) for one.
     generator : on the CPU; orders the samples, draws directions.
+    hidden : the number of hidden layers
+    width : for ``hidden`` of two or more, that of the last but one
     group : for ``hidden=1``; None: the dimension of the samples' affine hull,
         the most that there is room for.
 
-    Returns a :class:`Memory`.  Raises ValueError where a sample outside a
-    group lies in its affine hull, as repeated rows do, and samples on which
-    the same unit is zero may: fewer in a group will do for the latter; and
-    where no affine function takes a group's values, as there may be none if
-    the group is affinely dependent, like three points of a line.
+    Returns
+    -------
+    Memory
+
+    Raises
+    ------
+    ValueError
+        Where a sample outside a group lies in its affine hull, as repeated
+        rows do, and samples on which the same unit is zero may: fewer in a
+        group will do for the latter; and where no affine function takes a
+        group's values, as there may be none if the group is affinely
+        dependent, like three points of a line.
 
     Rounding: values cancel where x is far from a plane; float64 keeps errors
     below 1e-3 for some hundred samples, and some thousand where hidden=1.
@@ -145,6 +169,17 @@ def classify(theta: Parameters, classes: int, margin: float) -> Parameters:
     One unit more, the constant 1, in the last hidden layer, and outputs
     ``margin * (k s - k² / 2)``: the largest is that of the nearest integer,
     by margin / 2, where s is an integer.
+
+    Parameters
+    ----------
+    theta : parameters of the network, without an output bias
+    classes : how many
+    margin : twice what the largest score is ahead by
+
+    Raises
+    ------
+    ValueError
+        For another number of outputs, or an output bias.
     """
     (weight, bias), (out, offset) = theta[-2:]
     if len(out) != 1 or offset is not None:
@@ -153,6 +188,8 @@ def classify(theta: Parameters, classes: int, margin: float) -> Parameters:
             f"{'None' if offset is None else 'given'}; one, without a bias, "
             "will do"
         )
+    if bias is None:
+        bias = torch.zeros_like(weight[:, 0])
     k = torch.arange(classes, dtype=out.dtype)[:, None]
     one = torch.ones(1, dtype=bias.dtype)
     units = torch.cat([weight, torch.zeros_like(weight[:1])])
@@ -163,8 +200,16 @@ def classify(theta: Parameters, classes: int, margin: float) -> Parameters:
 def pad(net: Network, theta: Parameters) -> Parameters:
     """``theta`` as parameters of the wider ``net``: zero units added.
 
-    Raises ValueError, naming the layer, where ``net`` is too narrow or has no
-    bias to hold one.
+    Parameters
+    ----------
+    net : of the same depth
+    theta : parameters of a network at most as wide
+
+    Raises
+    ------
+    ValueError
+        Naming the layer, where ``net`` is too narrow or has no bias to
+        hold one.
     """
     if len(theta) != net.depth:
         raise ValueError(
@@ -216,8 +261,8 @@ def _planes(x, y, groups, generator):
         read = torch.cat([-1 / step[:, None], torch.diag(1 / step)], 1)
         outs.append(torch.cat([read, -read], 1))  # (C, 2 (C + 1))
         gaps.append(gap / size)
-    rows = torch.cat(rows)
-    return (rows[:, :-1], rows[:, -1]), torch.cat(outs, 1), min(gaps)
+    units = torch.cat(rows)
+    return (units[:, :-1], units[:, -1]), torch.cat(outs, 1), min(gaps)
 
 
 def _check_values(lift, slopes, y):

@@ -6,6 +6,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,8 +44,15 @@ def separate(features: Tensor, labels: Tensor, *, bias: bool = True) -> Planes:
 
     Parameters
     ----------
-    features : (N, features) float64; labels : (N,) class indices, classes
-        0 … C - 1 with C the largest index plus one.
+    features : (N, features) float64
+    labels : (N,) class indices
+        Classes 0 … C - 1 with C the largest index plus one.
+    bias : whether planes need not pass through 0
+
+    Raises
+    ------
+    ValueError
+        For other shapes, fewer than two classes, or an empty one.
 
     Needs SciPy.  Cost: C programs of N rows.
     """
@@ -63,7 +71,7 @@ def separate(features: Tensor, labels: Tensor, *, bias: bool = True) -> Planes:
         )
     f = features.numpy()
     ones = np.ones((len(f), 1))
-    limits = [(-1, 1)] * f.shape[1]
+    limits: list[Any] = [(-1, 1)] * f.shape[1]
     limits += [(None, None) if bias else (0, 0), (None, None)]
     cost = np.append(np.zeros(len(limits) - 1), -1)
     rows, offsets, margins = [], [], []
@@ -76,10 +84,11 @@ def separate(features: Tensor, labels: Tensor, *, bias: bool = True) -> Planes:
         rows.append(row)
         offsets.append(offset)
         margins.append(margin)
-    like = {"dtype": features.dtype}
-    return Planes(
-        torch.tensor(rows, **like), torch.tensor(offsets, **like), min(margins)
+    weight, place = (
+        torch.tensor(values, dtype=features.dtype)
+        for values in (rows, offsets)
     )
+    return Planes(weight, place, min(margins))
 
 
 @states("N21", "Corollary 4.5")
@@ -96,8 +105,23 @@ def separating(
     large enough, and needs no bias.  With ``hidden=0`` it is the planes
     themselves, times a number, and needs one, unless the planes have none.
 
-    Returns one ``(weight, bias)`` a layer; the output layer's bias is None
-    where it is zero.  Raises ValueError where the planes do not separate.
+    Parameters
+    ----------
+    features : (N, features)
+    planes : that separate them, from :func:`separate`
+    hidden : the number of hidden layers
+    loss : a positive number
+
+    Returns
+    -------
+    Parameters
+        One ``(weight, bias)`` a layer; the output layer's bias is None
+        where it is zero.
+
+    Raises
+    ------
+    ValueError
+        Where the planes do not separate.
     """
     if not planes.separate:
         raise ValueError(

@@ -5,6 +5,7 @@ layers 0 … d, None where there is nothing to choose.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -155,6 +156,52 @@ def scale_levels(net: Network, scale: Scale, name: str) -> dict[int, Factors]:
         i: _scales(net, given if single else given[i - 1], name, i)
         for i in levels
     }
+
+
+def sizes(
+    net: Network,
+    keep: float | Sequence[int | float],
+    *,
+    whole: Callable[[float], int],
+    first: int = 1,
+) -> list[int]:
+    """How many units are kept in each hidden layer, 1 … d - 1.
+
+    Parameters
+    ----------
+    net : the network
+    keep : a fraction of each layer's units, or one entry a hidden layer
+        An entry is a fraction or, if an int, the exact number.
+    whole : rounds a fraction of a layer's units to a number of units
+    first : layers below it keep all units
+
+    Raises
+    ------
+    ValueError
+        Where a layer would keep no unit, or more than it has, or there is
+        another number of entries.
+    """
+    hidden = net.hidden
+    single = isinstance(keep, int | float)
+    each = [keep] * len(hidden) if isinstance(keep, int | float) else [*keep]
+    if len(each) != len(hidden):
+        raise ValueError(
+            f"keep has {len(each)} entries; the network has {len(hidden)} "
+            "hidden layers"
+        )
+    found = list(hidden[: first - 1])
+    for i, (share, width) in enumerate(zip(each, hidden), 1):
+        if i < first:
+            continue
+        exact = isinstance(share, int) and not single
+        kept = int(share) if exact else whole(share * width)
+        if not 1 <= kept <= width:
+            raise ValueError(
+                f"keep is {share}: hidden layer {i} would keep {kept} of its "
+                f"{width} units; 1 to {width} will do"
+            )
+        found.append(kept)
+    return found
 
 
 def complement(units: Tensor, width: int) -> Tensor:

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -135,6 +136,8 @@ def stability(
 
     Parameters
     ----------
+    net : the network
+    theta : its parameters
     x : (n, features) or (n, C, H, W).
     pairs : the (i, j), 1 <= i <= j <= d, of interlayer cushions; None: all.
         Those with i = j, which are 1, cost nothing.
@@ -150,30 +153,37 @@ def stability(
     tolerance : relative, of ||J||; see :func:`spectral_norms`.
     block : samples at once; None: as memory allows.
 
+    Returns
+    -------
+    Stability
+        A :class:`Stability`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where theta, x or pairs do not fit, for biases that are refused,
+        and for depth 1.
+
     phi includes pooling (it is what layer i + 1 reads), as in K19's proof,
     where the contraction carries ||x^{i-1}|| to what A_i multiplies.
-
-    Returns a :class:`Stability`.  Raises ValueError or TypeError where theta,
-    x or pairs do not fit, for biases that are refused, and for depth 1.
 
     Cost: ||J^{i,d}|| is exact, by one backward pass an output for all i
     together; other pairs take 8 to 32 forward and backward passes through
     layers i + 1 … j.
     """
     theta, x = check(net, theta, x, biases)
-    pairs = _pairs(net.depth, pairs)
+    asked = _pairs(net.depth, pairs)
     sizes = [
         frobenius(net, i, theta[i - 1][0], convolution)
         for i in range(2, net.depth + 1)
     ]
-    blocks = x.split(block or _block(net, theta, x, pairs))
+    blocks = x.split(block or _block(net, theta, x, asked))
     found = []
-    with progress(
-        desc="noise stability", unit="pair", total=len(blocks) * len(pairs)
-    ) as bar:
+    total = len(blocks) * len(asked)
+    with progress(desc="noise stability", unit="pair", total=total) as bar:
         for xs in blocks:
             found.append(
-                _measure(net, theta, xs, pairs, sizes, tolerance, bar)
+                _measure(net, theta, xs, asked, sizes, tolerance, bar)
             )
     layer, inter, contraction, jacobian, output, error = (
         _join(part) for part in zip(*found)
@@ -191,7 +201,7 @@ def stability(
 
 def _measure(net, theta, x, pairs, sizes, tolerance, bar):
     at, d = Linearised(net, theta, x), net.depth
-    z = [None, *map(norms, at.z[1:])]
+    z: list[Any] = [None, *map(norms, at.z[1:])]
     h = list(map(norms, at.h))
     layer = {i: z[i] / (size * h[i - 1]) for i, size in enumerate(sizes, 2)}
     contraction = {i: z[i] / h[i] for i in range(1, d)}
@@ -216,7 +226,7 @@ def _jacobian_norms(at, pairs, tolerance, bar):
             found[i, j] = at.z[d].new_ones(at.n)
         elif (i, j) not in found:
             found[i, j], left = spectral_norms(
-                lambda t, i=i, j=j: at.jacobian(i, j, t),
+                partial(at.jacobian, i, j),
                 at.z[i],
                 tolerance=tolerance,
             )

@@ -1,6 +1,7 @@
 """Interlayer smoothness under dropout: Definition 3, and Lemma 3 measured."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,15 +89,25 @@ def smoothness(
 
     Parameters
     ----------
+    net : the network
+    theta : its parameters
     x : (n, features) or (n, C, H, W).
+    p : the probability that a unit is dropped
     draws : dropout networks; they are the same for all samples.
     points : values of t: 1/points, 2/points, …, 1.
     generator : layer by layer, (draws, h_1) … (draws, h_{d-1}) numbers.
     biases : as in :func:`stability`; ``"affine"``: x^j + J(v - x^i) for J v.
     block : samples at once; None: as memory allows.
 
-    Returns a :class:`Smoothness`.  Raises ValueError or TypeError where p,
-    theta or x do not fit, and for biases that are refused.
+    Returns
+    -------
+    Smoothness
+        A :class:`Smoothness`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where p, theta or x do not fit, and for biases that are refused.
 
     Cost: about 2 d passes through the network a draw, point and sample.
     """
@@ -134,12 +145,13 @@ def smoothness(
 def _follow(at, factors, points):
     """One draw: {(i, j)}, {(i, j)} and {i}, each (points, n)."""
     net = at.net
-    clean = [None, *map(norms, at.z[1:])]
+    clean: list[Any] = [None, *map(norms, at.z[1:])]
     rho, moved, spread, away = {}, {}, {}, {}
     noisy = torch.cat([at.z[1]] * points)
     # Where x_i^i(t), x_{i-1}^i(t) have got to, i = 2 … j stacked, and by how
     # much J's image differs: exactly 0 where no unit flips.
-    image = gap = None
+    image: Any = None
+    gap: Any = None
     for j in range(2, net.depth + 1):
         weight, bias = at.theta[j - 1]
         h = net.activate(j - 1, noisy)

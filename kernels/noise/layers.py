@@ -67,14 +67,30 @@ def layer_noise(
 
         constant sqrt(p log(n outputs / delta) / h_min) ||A_i||_F ||U|| ||phi||
 
-    with ``constant`` for the one that K19's O hides, and h_min the least
-    number of units of a hidden layer.  Biases play no part.
+    with h_min the least number of units of a hidden layer.  Biases play no
+    part.
 
-    ``generator``: (draws, h_{i-1}) numbers.  ``convolution`` as in
-    :func:`stability`; the lemma holds with ``"toeplitz"``.
+    Parameters
+    ----------
+    net : the network
+    theta : its parameters
+    x : (n, features) or (n, C, H, W)
+    layer : i, 2 … d
+    p : the probability that a unit is dropped
+    draws : dropout networks; they are the same for all samples
+    generator : (draws, h_{i-1}) numbers
+    delta : the probability with which the bound may fail
+    constant : stands for the one that K19's O hides
+    convolution : as in :func:`stability`
+        The lemma holds with ``"toeplitz"``.
+    block : samples at once; None: as memory allows
 
-    Raises ValueError or TypeError for arguments that do not fit.  Cost: a
-    backward pass an output, and draws x units x outputs a sample.
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that do not fit.
+
+    Cost: a backward pass an output, and draws x units x outputs a sample.
     """
     theta, x = check(net, theta, x, "affine")
     if not 2 <= layer <= net.depth:

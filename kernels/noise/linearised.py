@@ -1,5 +1,7 @@
 """A network on samples, and its linearisation there."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -21,8 +23,11 @@ class Linearised:
     def __init__(self, net: Network, theta: Parameters, x: Tensor):
         self.net, self.theta = net, theta
         self.n = len(x)
-        self.z, self.h = [None], [net.features(theta, x, 0)]
-        self._on, self._winners = [None], [None]
+        # what entry 0 would be, there is none
+        self.z: list[Any] = [None]
+        self.h = [net.features(theta, x, 0)]
+        self._on: list[Any] = [None]
+        self._winners: list[Any] = [None]
         for i, (weight, bias) in enumerate(theta, 1):
             z = net.linear(i, weight, self.h[-1], bias)
             self.z.append(z)

@@ -17,17 +17,28 @@ def spectral_norms(
 ) -> tuple[Tensor, Tensor]:
     """The norms of the maps J_1 … J_n, and the errors that are left.
 
-    ``apply`` maps (n, ...) to (n, ...), linearly, row k by J_k, and can be
-    differentiated; ``like`` has the shape, dtype and device of its argument.
     Lanczos' method on J^T J, which takes J t and J^T (J t) of all samples at
     once, with full reorthogonalisation, from a start drawn with a fixed seed.
-    It stops when the estimate of every relative error is within ``tolerance``
-    (the residual, or its square over the gap to the second singular value),
-    at the latest after ``steps`` steps or as many as ``like`` has columns,
-    when the result is exact.  A norm is never too large, but for rounding.
+    A norm is never too large, but for rounding.
 
-    Returns (norms, relative errors), both (n,).  Cost: one forward and one
-    backward pass a step, and 8 m numbers a component to reorthogonalise.
+    Parameters
+    ----------
+    apply : maps (n, ...) to (n, ...), linearly, row k by J_k
+        It can be differentiated.
+    like : has the shape, dtype and device of its argument
+    tolerance : of every relative error, as estimated
+        By the residual, or its square over the gap to the second singular
+        value.
+    steps : after which it stops at the latest
+        Or after as many as ``like`` has columns, when the result is exact.
+
+    Returns
+    -------
+    tuple[Tensor, Tensor]
+        (norms, relative errors), both (n,).
+
+    Cost: one forward and one backward pass a step, and 8 m numbers a
+    component to reorthogonalise.
     """
     n, size = len(like), like[0].numel()
     steps = min(steps, size)

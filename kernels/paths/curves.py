@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kernels.interpolation import Profile
+from kernels.interpolation import LossCurve
 from kernels.networks import Network, Parameters, losses, tree
 from kernels.networks.checks import check_alike, one_of
 from kernels.networks.samples import samples
@@ -161,25 +161,37 @@ def train(
     return Curve(theta_a, bend, theta_b, kind)
 
 
-def profile(
+def loss_curve(
     net: Network,
     curve: Curve,
     x: Tensor,
     y: Tensor,
     points: int = 101,
     loss: str = "cross_entropy",
-) -> Profile:
+) -> LossCurve:
     """Loss and error at equally spaced t; between them nothing is known.
 
-    Arguments and result as for ``interpolation.profile``, whose sharing does
-    not apply: a pass through the network a point.
+    As ``interpolation.loss_curve``, whose sharing does not apply: a pass
+    through the network a point.
+
+    Parameters
+    ----------
+    net : the network
+    curve : through its parameters
+    x, y, loss : as there
+    points : at least 2
+
+    Raises
+    ------
+    ValueError
+        For fewer points.
     """
     if points < 2:
         raise ValueError(f"points is {points}; at least 2 will do")
     t = torch.arange(points, dtype=torch.float64) / (points - 1)
     seen = [evaluate(net, curve(s), x, y, loss=loss) for s in t.tolist()]
     value, error = torch.tensor(seen, dtype=torch.float64).T
-    return Profile(t, value, error, ("general",) * points, points)
+    return LossCurve(t, value, error, ("general",) * points, points)
 
 
 def length(curve: Curve | Path) -> float:

@@ -1,28 +1,44 @@
 """A run's state on disk: written whole or not at all, read without pickles
 of anything but tensors, plain containers and the classes that are allowed."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from kernels.runs import files
 
 
-def save(path, state):
-    """Writes `state` to `path`, whole or not at all."""
+def save(path: str | Path, state: dict[str, Any]) -> None:
+    """Write ``state`` to ``path``, whole or not at all.
+
+    Parameters
+    ----------
+    path : of the file
+    state : tensors and plain containers of them
+    """
     with files.whole(path) as scratch:
         torch.save(state, scratch)
 
 
-def load(path, settings, *, allowed=()):
-    """The state saved at `path`, on the CPU; None where there is no file.
+def load(
+    path: str | Path, settings: dict[str, Any], *, allowed: Iterable[type] = ()
+) -> dict[str, Any] | None:
+    """The state saved at ``path``, on the CPU; None where there is no file.
 
-    Arguments: `settings` a dict that must equal the state's own, saved as
-    `state["settings"]`; `allowed` classes, beside tensors and plain
-    containers, that the file may hold.
+    Parameters
+    ----------
+    path : of the file
+    settings : must equal the state's own, saved as ``state["settings"]``
+    allowed : classes that the file may hold
+        Beside tensors and plain containers.
 
-    Raises ValueError where the file is no checkpoint, or belongs to a run
-    with other `settings`.
+    Raises
+    ------
+    ValueError
+        Where the file is no checkpoint, or belongs to a run with other
+        ``settings``.
     """
     path = Path(path)
     if not path.exists():

@@ -1,6 +1,11 @@
 """Long runs: steps, snapshots on the way, a progress bar, resumable."""
 
 import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from kernels.runs import checkpoint
 from kernels.runs.progress import progress
@@ -9,28 +14,49 @@ _LOOK = 50  # steps between looks at the losses and at the progress bar,
 _LOOK_SECONDS = 0.5  # or this long where steps are slow
 
 
-def count_steps(epochs, steps, per_epoch):
+def count_steps(
+    epochs: float | None, steps: float | None, per_epoch: int | None
+) -> int:
     """The length of a run in steps, of which one argument says it.
 
-    Raises ValueError unless exactly one of `epochs` and `steps` is given, for
-    less than one step, and for epochs where `per_epoch` is None (a stream).
+    Parameters
+    ----------
+    epochs, steps : one of them; the other None
+    per_epoch : steps in an epoch, None for a stream
+
+    Raises
+    ------
+    ValueError
+        Unless exactly one of ``epochs`` and ``steps`` is given, for less
+        than one step, and for epochs of a stream.
     """
     if (epochs is None) == (steps is None):
         raise ValueError(
             f"give epochs or steps, not both: epochs={epochs}, steps={steps}"
         )
-    if epochs is not None and per_epoch is None:
-        raise ValueError("a stream has no epochs: give steps instead")
-    total = steps if epochs is None else round(epochs * per_epoch)
-    if total < 1 or total != int(total):
+    total = steps
+    if epochs is not None:
+        if per_epoch is None:
+            raise ValueError("a stream has no epochs: give steps instead")
+        total = round(epochs * per_epoch)
+    if total is None or total < 1 or total != int(total):
         raise ValueError(f"the run must have at least one step, got {total}")
     return int(total)
 
 
-def snapshot_steps(snapshots, total):
+def snapshot_steps(snapshots: Iterable[float], total: int) -> list[int]:
     """Snapshot moments as sorted step numbers.
 
-    A moment is a fraction of the run in [0, 1] or, above 1, a number of steps.
+    Parameters
+    ----------
+    snapshots : fractions of the run in [0, 1] or, above 1, numbers of
+        steps
+    total : the run's length in steps
+
+    Raises
+    ------
+    ValueError
+        For a moment outside the run.
     """
     moments = []
     for moment in snapshots:
@@ -47,24 +73,40 @@ def snapshot_steps(snapshots, total):
 class Run:
     """The state of a run, and its loop.
 
-    Arguments: `job` does the work: `job.step()` one step, returning its loss
-    (or the trials' losses); `job.measure()` a snapshot's value; `job.check(k,
-    losses, weights)` raises where a loss of the steps from k on, or, with
-    `weights`, a weight, is not finite; `job.over` says that the run ends
-    early; `job.state` and `job.restore(state)` are what a checkpoint holds of
-    it.  `moments` step numbers of snapshots; `losses` a tensor (steps, ...)
-    to be filled, whose length is the run's.
+    After :meth:`go`: ``done`` steps, ``values`` of the snapshots that were
+    reached.
 
-    After `go`: `done` steps, `values` of the snapshots that were reached.
+    Parameters
+    ----------
+    job : does the work
+        ``job.step()`` one step, returning its loss (or the trials' losses);
+        ``job.measure()`` a snapshot's value; ``job.check(k, losses,
+        weights)`` raises where a loss of the steps from k on, or, with
+        ``weights``, a weight, is not finite; ``job.over`` says that the run
+        ends early; ``job.state`` and ``job.restore(state)`` are what a
+        checkpoint holds of it.
+    moments : step numbers of snapshots
+    losses : (steps, ...)
+        To be filled; its length is the run's.
     """
 
-    def __init__(self, job, *, moments, losses):
+    def __init__(
+        self, job: Any, *, moments: Sequence[int], losses: Tensor
+    ) -> None:
         self._job, self._moments = job, moments
         self.losses, self._total = losses, len(losses)
-        self.values = []
+        self.values: list[Any] = []
         self.done = self._checked = self._saved = 0
 
-    def go(self, settings, path, every, desc, *, allowed=()):
+    def go(
+        self,
+        settings: dict[str, Any],
+        path: str | Path | None,
+        every: int,
+        desc: str,
+        *,
+        allowed: Iterable[type] = (),
+    ) -> None:
         """Runs to the end, or from the checkpoint at `path` on.
 
         Arguments: `settings` what tells this run from others; `path` None or

@@ -11,6 +11,8 @@ otherwise.  CUDA sources are: a `.cu` or `.cuh` file counts as imported with
 every module of its folder.
 """
 
+from __future__ import annotations
+
 import ast
 import dis
 import functools
@@ -19,69 +21,94 @@ import inspect
 import sys
 import textwrap
 import types
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
+from typing import Any
+
+from kernels.runs.imports import files_of, import_statements, imports, label
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def closure(start, roots=(ROOT,)):
-    """The files that `start` consists of, itself included.
+def closure(
+    start: str | Path, roots: Iterable[str | Path] = (ROOT,)
+) -> tuple[Path, ...]:
+    """The files that ``start`` consists of, itself included.
 
-    Arguments: `start` a dotted module name, found under the roots, or the
-    path of a Python file anywhere; `roots` folders that hold top-level
-    modules and packages, searched in order.
+    Parameters
+    ----------
+    start : a dotted module name, found under the roots, or a Python file's
+        path
+    roots : folders that hold top-level modules and packages, searched in
+        order
 
-    Returns a sorted tuple of absolute paths: the file, all that it imports,
-    the `__init__.py` of every package on the way, and CUDA sources beside
-    them.  A cycle of imports is no obstacle.
+    Returns
+    -------
+    tuple[Path, ...]
+        Sorted absolute paths: the file, all that it imports, the
+        ``__init__.py`` of every package on the way, and CUDA sources
+        beside them. A cycle of imports is no obstacle.
 
-    Raises ModuleNotFoundError for a name that no root holds,
-    FileNotFoundError for a path that is not there, SyntaxError (with the
-    file's name) for a file that does not parse.
+    Raises
+    ------
+    ModuleNotFoundError
+        For a name that no root holds.
+    FileNotFoundError
+        For a path that is not there.
+    SyntaxError
+        With the file's name, for a file that does not parse.
 
     Cost: one parse per file, kept until the file changes.
     """
-    roots = tuple(Path(root).resolve() for root in roots)
-    if _is_path(start):
+    folders = _resolved(roots)
+    if isinstance(start, Path) or start.endswith(".py"):
         path = Path(start).resolve(strict=True)
-        dotted = _label(path, roots).removesuffix(".py").replace("/", ".")
-        first = [path, *_files_of(dotted, roots)]
+        dotted = label(path, folders).removesuffix(".py").replace("/", ".")
+        first = [path, *files_of(dotted, folders)]
     else:
-        first = _files_of(start, roots)
+        first = files_of(start, folders)
         if not first:
             raise ModuleNotFoundError(
-                f"no module {start!r} under "
-                f"{', '.join(str(root) for root in roots)}"
+                f"no module {start!r} under {', '.join(map(str, folders))}"
             )
-    found = functools.cache(functools.partial(_files_of, roots=roots))
+    found = functools.cache(functools.partial(files_of, roots=folders))
     seen, waiting = set(), first
     while waiting:
         path = waiting.pop()
         if path not in seen:
             seen.add(path)
-            for name in _imports(path, roots):
+            for name in imports(path, folders):
                 waiting.extend(found(name))
     for folder in {path.parent for path in seen}:
         seen.update(folder.glob("*.cu"), folder.glob("*.cuh"))
     return tuple(sorted(seen))
 
 
-def digest(files, roots=(ROOT,)):
-    """SHA-256 (hexadecimal) over the names and contents of `files`.
+def digest(
+    files: Iterable[str | Path], roots: Iterable[str | Path] = (ROOT,)
+) -> str:
+    """SHA-256 (hexadecimal) over the names and contents of ``files``.
 
     A file's name is its path below the root that holds it, or its bare name
     under none: the hash is the same in every copy of the repository, with
-    either kind of line ends, and does not depend on the order of `files`.
+    either kind of line ends, and does not depend on the order of ``files``.
+
+    Parameters
+    ----------
+    files : paths
+    roots : folders below which names are counted
     """
-    roots = tuple(Path(root).resolve() for root in roots)
+    folders = _resolved(roots)
     whole = hashlib.sha256()
-    for name, path in sorted((_label(Path(f), roots), f) for f in files):
+    for name, path in sorted((label(Path(f), folders), f) for f in files):
         whole.update(f"{name}\0{content(path)}\n".encode())
     return whole.hexdigest()
 
 
-def function_digest(function, roots=(ROOT,)):
-    """SHA-256 (hexadecimal) over the code that calling `function` can reach.
+def function_digest(
+    function: Callable[..., Any], roots: Iterable[str | Path] = (ROOT,)
+) -> str:
+    """SHA-256 (hexadecimal) over the code that calling ``function`` can reach.
 
     For a function of an importable module: the digest of the module's
     closure.  For one that was defined in a notebook or a script: its own
@@ -89,8 +116,18 @@ def function_digest(function, roots=(ROOT,)):
     closures of the modules that it names or imports, and the values of plain
     constants (numbers, strings, and lists, tuples and dicts of them).
 
-    Raises TypeError for what is no function, and ValueError when the function
-    reads a global that cannot be hashed: its name and type are in the message.
+    Parameters
+    ----------
+    function : a plain function
+    roots : folders of the modules that count
+
+    Raises
+    ------
+    TypeError
+        For what is no function.
+    ValueError
+        When the function reads a global that cannot be hashed: its name
+        and type are in the message.
     """
     reach = _reached(function, roots)
     whole = hashlib.sha256(digest(reach.files, reach.roots).encode())
@@ -99,21 +136,34 @@ def function_digest(function, roots=(ROOT,)):
     return whole.hexdigest()
 
 
-def function_modules(function, roots=(ROOT,)):
-    """{module: SHA-256 of its file} for the code that `function` can reach.
+def function_modules(
+    function: Callable[..., Any], roots: Iterable[str | Path] = (ROOT,)
+) -> dict[str, str]:
+    """{module: SHA-256 of its file} for the code that ``function`` can reach.
 
-    For another process to say whether it has the same. Raises as
-    `function_digest` does.
+    For another process to say whether it has the same.
+
+    Parameters
+    ----------
+    function : a plain function
+    roots : folders of the modules that count
+
+    Raises
+    ------
+    TypeError
+        Otherwise.
+    ValueError
+        As ``function_digest`` does.
     """
     reach = _reached(function, roots)
     home = _home(function)
     found = {}
     for path in reach.files:
-        label = _label(path, reach.roots)
+        file = label(path, reach.roots)
         if home and path == Path(home).resolve():
             name = function.__module__
-        elif label.endswith(".py"):
-            name = label.removesuffix(".py").removesuffix("/__init__")
+        elif file.endswith(".py"):
+            name = file.removesuffix(".py").removesuffix("/__init__")
             name = name.replace("/", ".")
         else:
             continue  # CUDA: read when it is compiled
@@ -121,95 +171,34 @@ def function_modules(function, roots=(ROOT,)):
     return found
 
 
-def content(path):
-    """SHA-256 (hexadecimal) of a file, whatever its line ends."""
+def content(path: str | Path) -> str:
+    """SHA-256 (hexadecimal) of a file, whatever its line ends.
+
+    Parameters
+    ----------
+    path : the file's
+    """
     text = Path(path).read_bytes().replace(b"\r\n", b"\n")
     return hashlib.sha256(text).hexdigest()
 
 
-def _reached(function, roots):
+def _reached(
+    function: Callable[..., Any], roots: Iterable[str | Path]
+) -> _Reach:
     function = inspect.unwrap(function)
     if not isinstance(function, types.FunctionType):
         raise TypeError(
             f"expected a plain function, got {type(function).__name__}"
         )
-    reach = _Reach(tuple(Path(root).resolve() for root in roots))
+    reach = _Reach(_resolved(roots))
     if not _in_notebook(function):  # its module counts wherever it lies
         reach.files.update(closure(Path(_home(function)), reach.roots))
     reach.add(function.__qualname__, function)
     return reach
 
 
-def _is_path(start):
-    return isinstance(start, Path) or start.endswith(".py")
-
-
-def _label(path, roots):
-    path = path.resolve()
-    for root in roots:
-        if path.is_relative_to(root):
-            return path.relative_to(root).as_posix()
-    return path.name
-
-
-def _files_of(name, roots):
-    """The files that importing the dotted `name` runs; [] if no root has it.
-
-    The last parts may name what is inside a module: they are passed over.
-    A folder without `__init__.py` is a namespace package.
-    """
-    parts = name.split(".")
-    for root in roots:
-        found, folder = [], root
-        for part in parts:
-            module = folder / f"{part}.py"
-            folder = folder / part
-            if (folder / "__init__.py").is_file():
-                found.append(folder / "__init__.py")
-            elif module.is_file():
-                found.append(module)
-                break
-            elif not folder.is_dir():
-                break
-        if found:
-            return found
-    return []
-
-
-def _imports(path, roots):
-    """Dotted names, absolute, of all that `path` imports."""
-    stat = path.stat()
-    names = []
-    for level, module, members in _parsed(
-        path, stat.st_mtime_ns, stat.st_size
-    ):
-        base = module
-        if level:
-            label = _label(path, roots).removesuffix(".py").split("/")
-            package = label[:-level]
-            base = ".".join([*package, module] if module else package)
-        names.extend(
-            f"{base}.{member}" if base else member for member in members
-        )
-        names.extend([base] if base else [])
-    return names
-
-
-@functools.lru_cache(maxsize=4096)
-def _parsed(path, _mtime, _size):
-    return _import_statements(ast.parse(path.read_bytes(), filename=str(path)))
-
-
-def _import_statements(tree):
-    """(level, module, members) for every import statement in a tree."""
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.extend((0, alias.name, ()) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            members = tuple(a.name for a in node.names if a.name != "*")
-            found.append((node.level, node.module or "", members))
-    return found
+def _resolved(roots: Iterable[str | Path]) -> tuple[Path, ...]:
+    return tuple(Path(root).resolve() for root in roots)
 
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, PurePath)
@@ -278,9 +267,9 @@ class _Reach:
                 "in a file or a notebook"
             ) from error
         self.texts.add(text)
-        for _, module, members in _import_statements(tree):
+        for _, module, members in import_statements(tree):
             for imported in (module, *(f"{module}.{m}" for m in members)):
-                for path in _files_of(imported, self.roots):
+                for path in files_of(imported, self.roots):
                     self.files.update(closure(path, self.roots))
 
     def _add_bound(self, function):

@@ -1,5 +1,7 @@
 """SGD on a group of subnetworks at once: the job that a run steps through."""
 
+from typing import Any
+
 import torch
 from torch.nn import functional
 
@@ -152,7 +154,7 @@ class Group:
     @torch.no_grad()
     def evaluate(self, h, y):
         """Mean loss and error of each draw in training, (draws,) float64."""
-        tally = 0
+        tally: Any = 0
         for hs, ys in zip(h.split(1000), y.split(1000)):
             z = self.outputs(hs)
             each = (

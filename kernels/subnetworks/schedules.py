@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kernels.training import StepDecay
 
@@ -17,7 +18,7 @@ class Plateau:
     factor: float
     patience: int = 10
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.factor < 1:
             raise ValueError(f"factor is {self.factor}; 0 < factor < 1 fits")
         if self.patience < 0:
@@ -36,15 +37,27 @@ class Plateau:
         return scale
 
 
-def table1(architecture: str, layer: int, *, prune: float = 0.5) -> dict:
-    """N21's settings for xi_l, l = ``layer``, as arguments of :func:`train`.
+def table1(
+    architecture: str, layer: int, *, prune: float = 0.5
+) -> dict[str, Any]:
+    """N21's settings for xi_l, as arguments of :func:`train`.
 
-    ``architecture``: "mnist" (10 x 245), "cifar10" (5 x 500) or "vgg11".
-    ``prune``: the pruning factor f.  Where Table 1 gives an interval, the
-    value is that of the authors' code: 3e-3 for every layer on MNIST, 1e-3
-    for l < 2 and 3e-3 above on CIFAR-10.  VGG-11 at f = 1/4, l = 0: Table 1's
-    factor 0.1 after 250 (their code has 0.5); "iterations" in the paper's
-    caption are epochs in the code, and here.
+    Where Table 1 gives an interval, the value is that of the authors' code:
+    3e-3 for every layer on MNIST, 1e-3 for l < 2 and 3e-3 above on CIFAR-10.
+    VGG-11 at f = 1/4, l = 0: Table 1's factor 0.1 after 250 (their code has
+    0.5); "iterations" in the paper's caption are epochs in the code, and here.
+
+    Parameters
+    ----------
+    architecture : ``"mnist"`` (10 x 245), ``"cifar10"`` (5 x 500),
+        ``"vgg11"``
+    layer : l
+    prune : the pruning factor f
+
+    Raises
+    ------
+    ValueError
+        For another architecture, or a layer below 0.
     """
     if layer < 0:
         raise ValueError(f"layer is {layer}; 0 or more will do")
@@ -57,7 +70,7 @@ def table1(architecture: str, layer: int, *, prune: float = 0.5) -> dict:
             f"architecture is {architecture!r}; 'mnist', 'cifar10' or "
             "'vgg11' will do"
         )
-    schedule = StepDecay(0.5, epochs=20)
+    schedule: StepDecay | Plateau = StepDecay(0.5, epochs=20)
     if abs(prune - 0.25) < 1e-9 and layer < 2:
         slow = StepDecay(0.1, epochs=250)
         schedule = Plateau(0.9) if layer else slow

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kernels.networks import Network, columns
+from kernels.networks.kept import sizes as kept_sizes
 
 
 def kept_counts(
@@ -15,29 +16,19 @@ def kept_counts(
 ) -> list[int]:
     """|I_l| for the hidden layers 1 … d - 1: N21's K_l = ⌈(1 - f) n_l⌉.
 
-    ``keep``: 1 - f, of which 1e-9 units are forgiven before rounding up (2/3
-    of 300 is 200); or one entry a hidden layer, a fraction or, if an int, the
-    exact number.  Raises ValueError where a layer would keep no unit, or more
-    than it has.
+    Parameters
+    ----------
+    net : the network
+    keep : 1 - f, or one entry a hidden layer
+        Of a fraction 1e-9 units are forgiven before rounding up (2/3 of
+        300 is 200); an entry that is an int is the exact number.
+
+    Raises
+    ------
+    ValueError
+        Where a layer would keep no unit, or more than it has.
     """
-    hidden = net.hidden
-    each = [keep] * len(hidden) if isinstance(keep, int | float) else [*keep]
-    if len(each) != len(hidden):
-        raise ValueError(
-            f"keep has {len(each)} entries; the network has {len(hidden)} "
-            "hidden layers"
-        )
-    counts = []
-    for i, (share, width) in enumerate(zip(each, hidden), 1):
-        exact = isinstance(share, int) and not isinstance(keep, int)
-        kept = share if exact else math.ceil(share * width - 1e-9)
-        if not 1 <= kept <= width:
-            raise ValueError(
-                f"keep is {share}: hidden layer {i} would keep {kept} of its "
-                f"{width} units; 1 to {width} will do"
-            )
-        counts.append(kept)
-    return counts
+    return kept_sizes(net, keep, whole=lambda h: math.ceil(h - 1e-9))
 
 
 def narrow(net: Network, sizes: Sequence[int], layer: int) -> Network:

@@ -82,15 +82,16 @@ def train(
 
     Parameters
     ----------
+    net : the network
+    theta : its parameters
     x, y : the training set, of the parameters' dtype and device
     layer : int
         l = 0 … L - 1.  xi_0 reads all inputs: its draws differ in their
         initial values and have nothing to choose.
     keep : 1 - f, as in :func:`kept_counts`
         ceil((1 - f) n_l) units feed xi_l.
+    draws : how many subnetworks
     generator : on the CPU
-        One seed for the order of the samples, which all draws share, and one
-        for each draw.
     recipe, settings : a ``training.Recipe``, or its settings
         Keywords change the recipe; without one, step size 3e-3, momentum
         0.95 and 100 epochs with ``stop="separation"``, after which a draw
@@ -109,9 +110,21 @@ def train(
         ``layer-03/draw-007.pt`` is written when that draw ends, and the state
         of the training every ``checkpoint_every`` steps; a later call with
         the same arguments goes on from there.
+    checkpoint_every : steps between two writes of the training's state
+        One seed for the order of the samples, which all draws share, and one
+        for each draw.
 
-    Returns a :class:`Subnetworks`.  Raises ValueError for arguments that do
-    not fit, FloatingPointError where a loss is not finite.
+    Returns
+    -------
+    Subnetworks
+        A :class:`Subnetworks`.
+
+    Raises
+    ------
+    ValueError
+        For arguments that do not fit.
+    FloatingPointError
+        Where a loss is not finite.
 
     Cost: one pass through layers 1 … l; then for each draw and step three
     times the products of one pass of the batch through xi_l.
@@ -166,7 +179,7 @@ def train(
             recipe=recipe,
             finish=book.write,
         )
-        steps = int(recipe.epochs) * job.per_epoch
+        steps = whole("epochs", recipe.epochs) * job.per_epoch
         path = None if folder is None else folder / "training.pt"
         run = Run(job, moments=[], losses=h.new_empty(steps))
         run.go(
@@ -184,7 +197,7 @@ def train(
 
 
 @torch.no_grad()
-def features(net: Network, theta: Parameters, x: Tensor, layer: int):
+def features(net: Network, theta: Parameters, x: Tensor, layer: int) -> Tensor:
     """The features of ``layer`` on all samples, in blocks."""
     size = block_size(net, x)
     blocks = [net.features(theta, part, layer) for part in x.split(size)]
@@ -245,7 +258,7 @@ def _measured(net, theta, narrow, layer, book, born, data, test, loss):
     sets = [data]
     if test is not None:
         sets.append((features(net, theta, test[0], layer), test[1]))
-    tables = []
+    tables: list[Tensor] = []
     for h, y in sets:
         rows = []
         for t in draws:

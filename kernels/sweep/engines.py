@@ -17,6 +17,7 @@ import traceback
 import types
 from concurrent.futures import CancelledError
 from multiprocessing.connection import wait
+from typing import Any
 
 CONTEXT = multiprocessing.get_context("spawn")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -77,7 +78,8 @@ def processes(cell, points, count):
         for _ in range(min(count, len(waiting))):
             start()
         while busy:
-            for connection in wait(list(busy)):
+            ready: list[Any] = wait(list(busy))
+            for connection in ready:
                 process, index = busy.pop(connection)
                 try:
                     outcome = connection.recv()
@@ -120,7 +122,8 @@ def _serve(connection, payload):
 
 def _outlive():
     """End this process with the one that started it, in mid-cell too."""
-    multiprocessing.parent_process().join()
+    parent: Any = multiprocessing.parent_process()
+    parent.join()
     os._exit(1)
 
 
@@ -204,7 +207,7 @@ def dask(cell, points, client, *, wanted, patience):
         except workers.Refused as error:
             return {"refused": str(error)}
 
-    done = queue.SimpleQueue()
+    done: queue.SimpleQueue[Any] = queue.SimpleQueue()
     futures = {
         client.submit(there, point, pure=False): index
         for index, point in points.items()

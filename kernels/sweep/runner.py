@@ -3,6 +3,9 @@
 import contextlib
 import functools
 import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 from kernels.runs.progress import progress
 from kernels.runs.sources import function_digest, function_modules
@@ -16,42 +19,24 @@ class SweepFailed(RuntimeError):
     `failures`: a list of (point, traceback as text).
     """
 
-    def __init__(self, message, failures=()):
+    def __init__(
+        self, message: str, failures: Iterable[tuple[dict[str, Any], str]] = ()
+    ) -> None:
         super().__init__(message)
         self.failures = list(failures)
 
 
 def run(
-    cell,
-    grid,
-    store,
-    workers=None,
+    cell: Callable[..., Any],
+    grid: Iterable[dict[str, Any]],
+    store: str | Path,
+    workers: Any = None,
     *,
-    desc=None,
-    key_code=True,
-    patience=60.0,
-):
-    """Runs `cell(**point)` for every point of a grid, and keeps the results.
-
-    Arguments:
-    `cell`      a function of JSON-able keyword arguments alone that returns a
-                JSON-able dict; one whose outcome is random takes a seed.  It
-                may stand in a module, a script or a notebook
-    `grid`      an iterable of dicts; equal points are run once
-    `store`     folder for the results, made if absent
-    `workers`   None: in this process, one after another, with its threads; a
-                positive int: so many local processes of one thread each; a
-                Dask `Client`, or a scheduler's address: on that cluster,
-                whose workers must be able to import what the cell does.  One
-                GPU a cell: start one Dask worker, of one thread, a GPU
-    `desc`      text of the progress bar, None for the cell's name
-    `key_code`  whether results count for the present code only (see
-                `kernels.runs.sources.function_digest`); False keeps them
-                through edits, which is then the caller's to answer for
-    `patience`  seconds that a cluster may be without a worker
-
-    Returns the results in the grid's order, as they read back from JSON
-    (tuples become lists), whether computed now or before.
+    desc: str | None = None,
+    key_code: bool = True,
+    patience: float = 60.0,
+) -> list[Any]:
+    """Run ``cell(**point)`` for every point of a grid, and keep the results.
 
     Every result is one file, written whole by this process and named by the
     cell, its point and its code: a run that is killed at any moment and
@@ -59,11 +44,44 @@ def run(
     A cell that fails, or whose process dies, is warned of with its parameters
     and run once more, after the others.
 
-    Raises SweepFailed, at the end, naming the cells that failed twice; at
-    once TypeError, ValueError, ImportError (no `distributed`; a worker that
-    cannot import the cell, or has other code of it than this process: restart
-    it) or ConnectionError (no scheduler, or no longer; no worker within
-    `patience`), the last two with all finished cells stored.
+    Parameters
+    ----------
+    cell : a function of JSON-able keyword arguments alone that returns a
+        JSON-able dict
+        One whose outcome is random takes a seed.  It may stand in a
+        module, a script or a notebook.
+    grid : an iterable of dicts; equal points are run once
+    store : folder for the results, made if absent
+    workers : None, a positive int, a Dask ``Client`` or a scheduler's
+        address
+        None: in this process, one after another, with its threads; an int:
+        so many local processes of one thread each; else on that cluster,
+        whose workers must be able to import what the cell does.  One GPU a
+        cell: start one Dask worker, of one thread, a GPU.
+    desc : text of the progress bar, None for the cell's name
+    key_code : whether results count for the present code only
+        See ``kernels.runs.sources.function_digest``; False keeps them
+        through edits, which is then the caller's to answer for.
+    patience : seconds that a cluster may be without a worker
+
+    Returns
+    -------
+    list[Any]
+        The results in the grid's order, as they read back from JSON
+        (tuples become lists), whether computed now or before.
+
+    Raises
+    ------
+    SweepFailed
+        At the end, naming the cells that failed twice.
+    TypeError, ValueError
+        At once, for arguments that do not fit.
+    ImportError
+        No ``distributed``; a worker that cannot import the cell, or has other
+        code of it than this process: restart it.
+    ConnectionError
+        No scheduler, or no longer; no worker within ``patience``.  As with
+        ImportError, all finished cells are stored.
     """
     code = function_digest(cell) if key_code else ""
     wanted = function_modules(cell) if key_code else {}

@@ -2,19 +2,26 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from kernels.runs import files
 
 
-def key(cell, point, code):
+def key(cell: Callable[..., Any], point: dict[str, Any], code: str) -> str:
     """The name of a cell's result: 32 hexadecimal digits.
 
-    Arguments: `cell` the function, which counts by module and name; `point`
-    its keyword arguments; `code` a digest of what it runs, or "" to leave
-    that out.
+    Parameters
+    ----------
+    cell : the function, which counts by module and name
+    point : its keyword arguments
+    code : a digest of what it runs, or "" to leave that out
 
-    Raises TypeError for a point that is no dict of JSON-able values.
+    Raises
+    ------
+    TypeError
+        For a point that is no dict of JSON-able values.
     """
     if not isinstance(point, dict):
         raise TypeError(f"a grid holds dicts; got {point!r}")

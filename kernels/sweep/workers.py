@@ -13,7 +13,9 @@ from pathlib import Path
 
 from kernels.runs import sources
 
-_LOADED = {}  # file -> its digest when its module was imported here
+_LOADED: dict[
+    Path, str
+] = {}  # file -> its digest when its module was imported here
 _BEGAN = time.time()
 
 

@@ -1,6 +1,7 @@
 """Random crops and mirror images, a fresh draw a sample."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ class CropFlip:
                 "channels, height, width) will do"
             )
         n, channels, height, width = x.shape
-        draw = {"generator": generator, "device": x.device}
+        draw: dict[str, Any] = {"generator": generator, "device": x.device}
         top, left = torch.randint(2 * self.padding + 1, (2, n, 1), **draw)
         rows = top + torch.arange(height, device=x.device)  # (n, H)
         cols = left + torch.arange(width, device=x.device)  # (n, W)

@@ -17,11 +17,18 @@ def forward(
 ) -> Tensor:
     """Outputs (n, outputs) with units of the hidden layers dropped at random.
 
-    ``h``: the inputs as ``net.features(theta, x, 0)`` gives them.  ``rates``:
-    one a hidden layer.  For every sample each unit of hidden layer l is
-    dropped with probability ``rates[l - 1]``, and else multiplied by 1 / (1 -
-    rate), so that its mean stays: a channel is kept or dropped whole.
-    ``generator`` on the device of ``h``; not used where all rates are 0.
+    For every sample each unit of hidden layer l is dropped with probability
+    ``rates[l - 1]``, and else multiplied by 1 / (1 - rate), so that its mean
+    stays: a channel is kept or dropped whole.
+
+    Parameters
+    ----------
+    net : the network
+    theta : its parameters
+    h : the inputs as ``net.features(theta, x, 0)`` gives them
+    rates : one a hidden layer
+    generator : on the device of ``h``
+        Not used where all rates are 0.
     """
     for i, (weight, bias) in enumerate(theta, 1):
         h = net.activate(i, net.linear(i, weight, h, bias))
@@ -46,17 +53,19 @@ def _drop(h, units, rate, generator):
 def rates(net: Network, dropout: float | Sequence[float]) -> tuple:
     """``dropout`` as one rate a hidden layer, checked."""
     hidden = len(net.hidden)
-    given = isinstance(dropout, Sequence)
-    dropout = tuple(dropout) if given else (dropout,) * hidden
-    if len(dropout) != hidden:
+    if isinstance(dropout, Sequence):
+        each = tuple(dropout)
+    else:
+        each = (dropout,) * hidden
+    if len(each) != hidden:
         raise ValueError(
-            f"dropout has {len(dropout)} rates; one number, or one for each "
+            f"dropout has {len(each)} rates; one number, or one for each "
             f"of the {hidden} hidden layers, will do"
         )
-    for l, rate in enumerate(dropout, 1):  # noqa: E741
+    for l, rate in enumerate(each, 1):  # noqa: E741
         if not 0 <= rate < 1:
             raise ValueError(
                 f"dropout, hidden layer {l}: rate {rate}; 0 or more and less "
                 "than 1 will do"
             )
-    return dropout
+    return each

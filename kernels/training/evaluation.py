@@ -30,16 +30,31 @@ def evaluate(
 ) -> tuple[float, float]:
     """Mean loss and error rate on a set, computed in blocks of samples.
 
-    ``x`` (n, features) or (n, C, H, W); ``y`` class indices (n,) or, for the
-    square loss, real targets, as in ``networks.losses``.  ``dropout``, one
-    rate or one a hidden layer, leaves dropout on as in training, one draw a
-    sample from ``generator`` (which is then needed).  ``block``: samples at
-    once; None: as many as hold about four million activations of a layer.
-    ``mixed_precision``: products in bfloat16, of float32 parameters alone
-    (some three digits); the losses and their sums are not.
+    Parameters
+    ----------
+    net : the network
+    theta : its parameters
+    x : (n, features) or (n, C, H, W)
+    y : class indices (n,) or, for the square loss, real targets
+        As in ``networks.losses``.
+    loss : ``"cross_entropy"`` or ``"square"``
+    dropout : one rate, or one a hidden layer
+        Leaves dropout on as in training, one draw a sample.
+    generator : for dropout, which needs one
+    block : samples at once
+        None: as many as hold about four million activations of a layer.
+    mixed_precision : products in bfloat16, of float32 parameters alone
+        Some three digits; the losses and their sums are not.
 
-    Returns (loss, error), sums taken in float64.  Raises ValueError where a
-    parameter, ``x``, ``y`` or the loss is not finite.
+    Returns
+    -------
+    tuple[float, float]
+        (loss, error), sums taken in float64.
+
+    Raises
+    ------
+    ValueError
+        Where a parameter, ``x``, ``y`` or the loss is not finite.
     """
     net.check(theta)
     rates = drop.rates(net, dropout)
@@ -69,7 +84,11 @@ def evaluate(
 def block_size(net: Network, x: Tensor, copies: int = 1) -> int:
     """Samples at a time, so that their activations fit the cache or device.
 
-    ``copies``: how many times the widest layer is held.
+    Parameters
+    ----------
+    net : the network
+    x : samples; their device counts
+    copies : how many times the widest layer is held
     """
     widest = max(math.prod(shape) for shape in net.shapes)
     held = _HELD_CUDA if x.is_cuda else _HELD

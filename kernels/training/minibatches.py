@@ -1,36 +1,62 @@
 """Minibatches of a set that lies in memory, in random order, resumable."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
+from torch import Tensor
 
 
-def checksum(values):
-    """The sum of the bit patterns: exact, whatever the order of summation."""
+def checksum(values: Tensor) -> int:
+    """The sum of the bit patterns: exact, whatever the order of summation.
+
+    Parameters
+    ----------
+    values : floats or integers of two, four or eight bytes
+    """
     bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[
         values.element_size()
     ]
     return int(values.view(bits).sum())
 
 
-def seeds(generators):
-    """What the generators were seeded with."""
+def seeds(generators: Sequence[torch.Generator]) -> list[int]:
+    """What the generators were seeded with.
+
+    Parameters
+    ----------
+    generators : torch's
+    """
     return [g.initial_seed() for g in generators]
 
 
 class Shuffled:
     """Epochs over a set, each in a new random order.
 
-    Arguments: `x` (n, ...) and `y` (n, ...) of one device; `generators` of
-    one device.  One: every trial sees the same minibatches, x (batch, ...).
-    One per trial: each has its own order, x (R, batch, ...).  Samples that do
-    not fill a last minibatch are left out of that epoch.  With `afresh` every
-    minibatch comes from a new order: samples differ within a minibatch, and
-    minibatches are independent.
+    ``per_epoch`` is the number of minibatches in an epoch, ``label`` tells
+    this source from others.  Samples that do not fill a last minibatch are
+    left out of that epoch.
 
-    `per_epoch` is the number of minibatches in an epoch, `label` tells this
-    source from others.
+    Parameters
+    ----------
+    x, y : (n, ...), on one device
+    batch : samples in a minibatch
+    generators : of one device
+        One: every trial sees the same minibatches, x (batch, ...).  One per
+        trial: each has its own order, x (R, batch, ...).
+    afresh : every minibatch comes from a new order
+        Samples differ within a minibatch, and minibatches are independent.
     """
 
-    def __init__(self, x, y, batch, generators, *, afresh=False):
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        batch: int,
+        generators: Sequence[torch.Generator],
+        *,
+        afresh: bool = False,
+    ) -> None:
         self._x, self._y, self._batch = x, y, batch
         self._generators, self._afresh = generators, afresh
         self.per_epoch = len(x) // batch
@@ -45,7 +71,7 @@ class Shuffled:
         self._xs = x.new_empty((orders * batch, *x.shape[1:]))
         self._ys = y.new_empty((orders * batch, *y.shape[1:]))
 
-    def next(self):
+    def next(self) -> tuple[Tensor, Tensor]:
         """The next minibatch (x, y): buffers that the next call overwrites."""
         if self._afresh or self._position == self.per_epoch:
             for order, generator in zip(self._order, self._generators):
@@ -64,7 +90,7 @@ class Shuffled:
         return self._xs.unflatten(0, split), self._ys.unflatten(0, split)
 
     @property
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """What `restore` needs to go on from here."""
         return {
             "order": self._order.clone(),
@@ -72,7 +98,7 @@ class Shuffled:
             "generators": [g.get_state() for g in self._generators],
         }
 
-    def restore(self, state):
+    def restore(self, state: dict[str, Any]) -> None:
         """Goes back to a `state`."""
         self._order.copy_(state["order"])
         self._here.copy_(self._order)

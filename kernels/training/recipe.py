@@ -62,7 +62,7 @@ class Recipe:
     stop: str | None = None
     mixed_precision: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _positive("step_size", self.step_size)
         if not 0 <= self.momentum < 1:
             raise ValueError(
@@ -86,7 +86,9 @@ class Recipe:
             object.__setattr__(self, "dropout", tuple(self.dropout))
 
     @classmethod
-    def of(cls, recipe: "Recipe | None", settings: dict, **defaults: Any):
+    def of(
+        cls, recipe: "Recipe | None", settings: dict[str, Any], **defaults: Any
+    ) -> "Recipe":
         """A recipe with settings changed, or one of defaults and settings."""
         if recipe is None:
             return cls(**(defaults | settings))
@@ -115,7 +117,9 @@ class Recipe:
         }
         return found | {"stop": self.stop}
 
-    def optimizer(self, leaves: Iterable[Tensor], *, fused: bool = True):
+    def optimizer(
+        self, leaves: Iterable[Tensor], *, fused: bool = True
+    ) -> torch.optim.SGD:
         """PyTorch's SGD on ``leaves``, at the first step's size."""
         return torch.optim.SGD(
             list(leaves),
@@ -152,17 +156,17 @@ class Recipe:
                 )
 
 
-def _name(value) -> str:
+def _name(value: object) -> str:
     """A name that is the same in every process."""
     return getattr(value, "__qualname__", repr(value))
 
 
-def _plain(value):
+def _plain(value: object) -> object:
     """What a checkpoint may hold: functions by name."""
     known = isinstance(value, bool | int | float | str | tuple)
     return value if known else _name(value)
 
 
-def _positive(name, value):
+def _positive(name: str, value: float) -> None:
     if not (value > 0 and math.isfinite(value)):
         raise ValueError(f"{name} is {value}; a positive number will do")

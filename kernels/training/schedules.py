@@ -13,7 +13,7 @@ class StepDecay:
     factor: float
     epochs: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _positive("factor", self.factor)
         _positive("epochs", self.epochs)
 
@@ -30,7 +30,7 @@ class InverseTime:
 
     decay: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.decay >= 0:
             raise ValueError(f"decay is {self.decay}; 0 or more will do")
 
@@ -38,6 +38,6 @@ class InverseTime:
         return 1 / (1 + self.decay * k)
 
 
-def _positive(name, value):
+def _positive(name: str, value: float) -> None:
     if not value > 0:
         raise ValueError(f"{name} is {value}; a positive number will do")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,7 +43,7 @@ def train(
     recipe: Recipe | None = None,
     snapshots: Sequence[float] = (),
     measure: Callable[[Parameters], Any] | None = None,
-    checkpoint=None,
+    checkpoint: str | Path | None = None,
     checkpoint_every: int = 1000,
     desc: str = "training",
     **settings: Any,
@@ -54,6 +55,8 @@ def train(
 
     Parameters
     ----------
+    net : the network
+    theta : its parameters
     data : (x, y), in memory, of the parameters' dtype and device
         ``x`` (n, features) or (n, C, H, W); ``y`` as ``networks.losses``
         reads it.
@@ -74,9 +77,15 @@ def train(
         to the same numbers, bit for bit on the same CPU (on CUDA as far as
         convolutions are deterministic there).  ``measure`` must then return
         tensors, numbers, strings or containers of these.
+    checkpoint_every : steps between two writes of the checkpoint
+    desc : the text before the progress bar
 
-    Raises FloatingPointError where a loss or a weight is not finite,
-    ValueError or TypeError for arguments that do not fit.
+    Raises
+    ------
+    FloatingPointError
+        Where a loss or a weight is not finite.
+    ValueError, TypeError
+        For arguments that do not fit.
     """
     recipe = Recipe.of(recipe, settings)
     job = Job(net, theta, data, recipe, generator, measure or tree.copy)

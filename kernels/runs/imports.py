@@ -1,0 +1,77 @@
+"""What a file imports, found in its text, and which files those are."""
+
+import ast
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+Statement = tuple[int, str, tuple[str, ...]]  # level, module, members
+
+
+def label(path: Path, roots: Sequence[Path]) -> str:
+    """A file's path below the root that holds it, or its bare name."""
+    path = path.resolve()
+    for root in roots:
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return path.name
+
+
+def files_of(name: str, roots: Sequence[Path]) -> list[Path]:
+    """The files that importing the dotted `name` runs; [] if no root has it.
+
+    The last parts may name what is inside a module: they are passed over.
+    A folder without `__init__.py` is a namespace package.
+    """
+    parts = name.split(".")
+    for root in roots:
+        found, folder = [], root
+        for part in parts:
+            module = folder / f"{part}.py"
+            folder = folder / part
+            if (folder / "__init__.py").is_file():
+                found.append(folder / "__init__.py")
+            elif module.is_file():
+                found.append(module)
+                break
+            elif not folder.is_dir():
+                break
+        if found:
+            return found
+    return []
+
+
+def imports(path: Path, roots: Sequence[Path]) -> list[str]:
+    """Dotted names, absolute, of all that `path` imports."""
+    stat = path.stat()
+    names: list[str] = []
+    for level, module, members in _parsed(
+        path, stat.st_mtime_ns, stat.st_size
+    ):
+        base = module
+        if level:
+            parts = label(path, roots).removesuffix(".py").split("/")
+            package = parts[:-level]
+            base = ".".join([*package, module] if module else package)
+        names.extend(
+            f"{base}.{member}" if base else member for member in members
+        )
+        names.extend([base] if base else [])
+    return names
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(path: Path, _mtime: int, _size: int) -> list[Statement]:
+    return import_statements(ast.parse(path.read_bytes(), filename=str(path)))
+
+
+def import_statements(tree: ast.AST) -> list[Statement]:
+    """(level, module, members) for every import statement in a tree."""
+    found: list[Statement] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.extend((0, alias.name, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            members = tuple(a.name for a in node.names if a.name != "*")
+            found.append((node.level, node.module or "", members))
+    return found
