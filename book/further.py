@@ -431,11 +431,11 @@ def measure(net, way, budget):
     """Loss along a way, its largest value and the bound on it."""
     x, y = samples()
     if isinstance(way, curves.Curve) and way.kind == "bezier":
-        seen = curves.profile(net, way, x, y)
+        seen = curves.loss_curve(net, way, x, y)
         return seen, seen.loss.max().item(), None
     path = way.path() if isinstance(way, curves.Curve) else way
     points = 101 if len(path) == 1 else 51 if len(path) == 2 else 3
-    seen = interpolation.profile(net, path, x, y, points=points)
+    seen = interpolation.loss_curve(net, path, x, y, points=points)
     if not budget and "general" in path.kinds:
         return seen, seen.loss.max().item(), None
     proof = certificates.certify(net, path, x, y, budget=max(budget, 1))

@@ -119,7 +119,7 @@ def path_ratio(widths, points, n=2000):
     path = paths.theorem1(net, a, b, **kept)
     x, y = samples(n, widths[0])
     ours, few = timings.in_turns(
-        lambda: interpolation.profile(net, path, x, y, points),
+        lambda: interpolation.loss_curve(net, path, x, y, points),
         lambda: by_points(net, path, x, y, 3),
         rounds=3,
     )
@@ -160,7 +160,7 @@ def segment_ratio(width, points, n=1000):
     x, y = samples(n)
     line = paths.straight(a, b)
     ours, few = timings.in_turns(
-        lambda: interpolation.profile(net, line, x, y, points),
+        lambda: interpolation.loss_curve(net, line, x, y, points),
         lambda: by_points(net, line, x, y, 3),
         rounds=3,
     )

@@ -319,7 +319,7 @@ def bound(net, path, x, y, intervals):
 
 net, pair, x, y = ends(width)
 path = paths.straight(*pair)
-along = interpolation.profile(net, path, x, y, points=401)
+along = interpolation.loss_curve(net, path, x, y, points=401)
 top = float(along.loss.max())
 closing = {2**k: bound(net, path, x, y, 2**k) for k in range(halvings + 1)}
 for n, values in closing.items():

@@ -401,7 +401,7 @@ def cross(*, h, starts, tangents, candidates, steps):
     result["halves"] = [s.train_loss.min().item() for s in halves]
     for name, way in ways.items():
         points = 2 + 200 // len(way)
-        seen = interpolation.profile(student, way, x, y, points, "square")
+        seen = interpolation.loss_curve(student, way, x, y, points, "square")
         result[name], result[f"{name}_seen"] = top(way), seen.loss.tolist()
     return result
 

@@ -380,9 +380,9 @@ print(f"straight line:        {line.attained:.4f} to {line.upper:.4f}")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Loss and error along the paths of 22 and of 11 segments: flat on constant segments, moving on affine ones alone, never above a dotted line, the certified supremum; the straight line rises far above it."}, "figure": {"name": "fig-dp-profile", "caption": "One pair, trained with dropout, digits: training loss (top, logarithmic) and training error along the paper's 22 segments (left) and our 11 (right). Shaded: affine segments; dotted: the certified supremum over the continuum; dashed: the straight line between the same networks."}}
 axes = figures.axes(2, 2, size=(7.2, 5.2), sharex="col", sharey="row")
-straight = interpolation.profile(net, paths.straight(a, b), x, y, points=81)
+straight = interpolation.loss_curve(net, paths.straight(a, b), x, y, points=81)
 for column, each in zip(axes.T, (path, ours)):
-    seen = interpolation.profile(net, each, x, y, points=21)
+    seen = interpolation.loss_curve(net, each, x, y, points=21)
     tops = (sure.attained, 100 * sure.error_upper)
     for ax, key, unit, top in zip(column, ("loss", "error"), (1, 100), tops):
         for k, kind in enumerate(each.kinds):
@@ -423,8 +423,10 @@ from book.tools import explorer
 from kernels.paths import alignment
 
 t, words = explorer.walk(path.kinds, steps := 4)
-seen = interpolation.profile(net, path, x, y, points=steps + 1)
-beside = interpolation.profile(net, paths.straight(a, b), x, y, points=len(t))
+seen = interpolation.loss_curve(net, path, x, y, points=steps + 1)
+beside = interpolation.loss_curve(
+    net, paths.straight(a, b), x, y, points=len(t)
+)
 curves = {
     key: {"path": getattr(seen, key), "straight line": getattr(beside, key)}
     for key in ("loss", "error")
@@ -491,7 +493,9 @@ for t in (0, 0.5, 1):
 worst, _ = certificates.error_supremum(start, end, labels)
 print(f"supremum {worst:.1f}")
 
-at_knots = float(interpolation.profile(net, path, x, y, points=2).error.max())
+at_knots = float(
+    interpolation.loss_curve(net, path, x, y, points=2).error.max()
+)
 print(f"largest error at a knot:        {100 * at_knots:.2f} %")
 print(f"supremum over the continuum:    {100 * sure.error_upper:.2f} %")
 test = images("digits", "float64").test
@@ -525,7 +529,9 @@ def pair(*, draws, **point):
     sides |= dict(scale_a=factors[0], scale_b=factors[1])
     path = paths.theorem1(net, *ends, **sides)
     sure = certificates.certify(net, path, x, y)
-    line = interpolation.profile(net, paths.straight(*ends), x, y, points=41)
+    line = interpolation.loss_curve(
+        net, paths.straight(*ends), x, y, points=41
+    )
     allowed = max(v[0] for v in levels) + max(max(v) - v[0] for v in levels)
     return {
         "case": [point["hidden"], point["rate"]],
@@ -671,7 +677,7 @@ w = torch.ones(1, 1, dtype=torch.float64)
 right, left = ((w, None), (w, None)), ((-w, None), (w, None))
 turn = paths.straight(right, left)
 sample = torch.cat([w, -w]), torch.ones(2, dtype=torch.float64)
-seen = interpolation.profile(tiny, turn, *sample, points=3, loss="square")
+seen = interpolation.loss_curve(tiny, turn, *sample, points=3, loss="square")
 top = certificates.certify(tiny, turn, *sample, loss="square")
 print(f"loss at t = 0, 1/2, 1: {seen.loss.tolist()}")
 print(f"supremum of the straight line: {top.attained}")

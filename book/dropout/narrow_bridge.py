@@ -252,12 +252,12 @@ def shade(ax, path):
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Training loss along Theorem 3's path of 13 segments and our 9: up on the first segment, affine to the narrow network's loss, constant, affine to the other dropout network, down on the last; the certified bound is a dotted line just above, the straight line between the same networks rises far higher."}, "figure": {"name": "fig-nb-walk", "caption": "One pair of networks trained without dropout, digits, p = 1/4: training loss on 64 images along K19's 13 segments (left) and our 9. Orange: Lemma 3, all layers move; blue: affine, the output moves to the narrow network and away from it; white: constant. Dotted: the rigorous bound for the whole path, on the same 64 images; dashed: the straight line between the same networks."}}
 axes = figures.axes(2, sharey=True)
-direct = interpolation.profile(
+direct = interpolation.loss_curve(
     net, paths.straight(a, b), few, labels, points=41
 )
 for ax, (path, sure) in zip(axes, walks.values()):
     n = len(path)
-    along = interpolation.profile(net, path, few, labels, points=13)
+    along = interpolation.loss_curve(net, path, few, labels, points=13)
     shade(ax, path)
     ax.plot(n * along.t, along.loss, ls="-", label="path")
     ax.plot(n * direct.t, direct.loss, ls="--", label="straight line")
@@ -424,7 +424,7 @@ def panels(*, channels, trial, keeps, samples, select, **how):
         kept = [draw[0] for draw in dropout.draw(net, keep, 1, generator=g)]
         end = drop_columns(net, theta, kept, 1 / keep)
         n = samples if keep == 0.8 else select
-        line = interpolation.profile(
+        line = interpolation.loss_curve(
             net, paths.straight(theta, end), x[:n], y[:n], points=11
         )
         lines[f"{1 - keep:.1f}"] = [line.loss.tolist(), line.error.tolist()]
@@ -564,8 +564,8 @@ def crossing(
     name = f"{how['dataset']} {pair}"
     draw = best_draw(net, a, b, middle, x[:select], y[:select], p=p, name=name)
     path = bridge(net, a, b, middle, p, draw)
-    along = interpolation.profile(net, path, x, y, points=11)
-    line = interpolation.profile(net, paths.straight(a, b), x, y, points=11)
+    along = interpolation.loss_curve(net, path, x, y, points=11)
+    line = interpolation.loss_curve(net, paths.straight(a, b), x, y, points=11)
     start = [training.evaluate(net, theta, x, y)[0] for theta in (a, b)]
     x, y = x[:certified], y[:certified]
     epsilon = max(noise.stability(net, theta, x).epsilon() for theta in (a, b))

@@ -586,13 +586,13 @@ print(f"straight line: attained {line.attained:.3f}")
 from kernels import interpolation
 
 axes = figures.axes(2, sharey=True)
-direct = interpolation.profile(
+direct = interpolation.loss_curve(
     mlp, paths.straight(a, b), sample, labels, points=61
 )
 for ax, style in zip(axes, ("paper", "short")):
     path, sure = walks[0.5, style]
     n = len(path)
-    along = interpolation.profile(mlp, path, sample, labels, points=21)
+    along = interpolation.loss_curve(mlp, path, sample, labels, points=21)
     shade = {"general": "orange", "affine": "blue"}
     for k, kind in enumerate(path.kinds):
         if kind in shade:
@@ -638,7 +638,7 @@ for name, end in (
     ("columns alone", theta_1),
     ("rows as well", (*shrunk, theta_1[-1])),
 ):
-    walk = interpolation.profile(
+    walk = interpolation.loss_curve(
         mlp, paths.straight(a, end), sample, labels, points=3
     )
     text = ", ".join(f"{float(loss):.4f}" for loss in walk.loss)

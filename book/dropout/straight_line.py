@@ -165,7 +165,7 @@ def pair(*, dataset, width, trial, samples, recipe, tolerance, dtype):
     result |= {"complete": bound.complete, "intervals": bound.intervals}
     for name, end in (("other", b), ("copy", permute(net, a, order))):
         line = paths.straight(a, end)
-        seen = interpolation.profile(net, line, x, y, points=41)
+        seen = interpolation.loss_curve(net, line, x, y, points=41)
         result[name] = {
             "t": seen.t.tolist(),
             "loss": seen.loss.tolist(),

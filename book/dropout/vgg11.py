@@ -556,7 +556,7 @@ def crossing(*, kind, s):
     path, line = tried[best], paths.straight(a, b)
     result = {"kind": kind, "draw": best, "kinds": path.kinds}
     for name, each, points in (("path", path, 11), ("line", line, 41)):
-        seen = interpolation.profile(net, each, x, y, points=points)
+        seen = interpolation.loss_curve(net, each, x, y, points=points)
         result[name] = {
             "t": seen.t.tolist(),
             "loss": seen.loss.tolist(),

@@ -560,7 +560,9 @@ def routes(net, a, b):
 def along(net, path, x, y):
     """Loss and error (%) along a path, and the largest of both."""
     straight = len(path) == 1
-    seen = interpolation.profile(net, path, x, y, points=25 if straight else 9)
+    seen = interpolation.loss_curve(
+        net, path, x, y, points=25 if straight else 9
+    )
     top = seen.loss.max().item(), seen.error.max().item()
     if not straight:  # known on the continuum
         proof = certificates.certify(net, path, x, y)

@@ -892,8 +892,8 @@ def pair(*, dataset, width, trial, step_size, steps, dtype):
         path = paths.theorem1(net, *ends, **half, style=style)
         known = certificates.certify(net, path, x, y)
         found[style] = [len(path), known.evaluations, known.exact]
-    along = interpolation.profile(net, path, x, y, points=9)
-    line = interpolation.profile(net, paths.straight(*ends), x, y)
+    along = interpolation.loss_curve(net, path, x, y, points=9)
+    line = interpolation.loss_curve(net, paths.straight(*ends), x, y)
     worse = max(line.loss[0], line.loss[-1]).item()
     return {
         "end": worse,

@@ -497,7 +497,7 @@ def connect(best, **which):
     for name, path in routes(ends, best, **which).items():
         points = 41 if name == "straight" else 5
         train, test = (
-            interpolation.profile(net, path, part.x, part.y, points=points)
+            interpolation.loss_curve(net, path, part.x, part.y, points=points)
             for part in (d.train, d.test)
         )
         highest = train.loss.max().item()

@@ -337,7 +337,7 @@ from kernels import certificates, interpolation
 
 path = paths.theorem41(net, a, b, **subnets)
 sure = certificates.certify(net, path, x, y)
-line = interpolation.profile(net, paths.straight(a, b), x, y, points=41)
+line = interpolation.loss_curve(net, paths.straight(a, b), x, y, points=41)
 worse = max(loss for loss, _ in ends)
 over = sure.attained - worse
 signs = {"constant": "·", "affine": "/", "general": "?"}
@@ -598,7 +598,9 @@ print(f"the same networks, all l: hinge loss {other_loss:.1e}")
 way = paths.theorem41(small, *ends, **corollary)
 high = certificates.certify(small, way, xs, ys)
 losses = [training.evaluate(small, theta, xs, ys)[0] for theta in ends]
-line = interpolation.profile(small, paths.straight(*ends), xs, ys, points=41)
+line = interpolation.loss_curve(
+    small, paths.straight(*ends), xs, ys, points=41
+)
 print(f"ends {losses[0]:.5f}, {losses[1]:.5f}; path {high.attained:.5f}")
 print(f"exact: {high.exact}; straight line {float(line.loss.max()):.4f}")
 

@@ -396,7 +396,7 @@ def over_dropout(net, ends, x, y, g, draws=100):
 sure = certificates.certify(net, path, x, y)
 k19 = over_dropout(net, (a, b), x, y, run.generator("patterns"))
 other = certificates.certify(net, k19, x, y)
-line = interpolation.profile(net, paths.straight(a, b), x, y, points=81)
+line = interpolation.loss_curve(net, paths.straight(a, b), x, y, points=81)
 print(f"worse end                        {max(phi_a, phi_b):.4f}")
 print(f"the bound, with our xi           {max(*q_a, *q_b):.4f}")
 print(f"supremum on {len(path)} segments          {sure.attained:.4f}")
@@ -410,7 +410,7 @@ axes = figures.axes(2, sharey=True)
 colours = figures.COLOURS
 for ax, way in zip(axes, (path, short)):
     n = len(way)
-    seen = interpolation.profile(net, way, x, y, points=15)
+    seen = interpolation.loss_curve(net, way, x, y, points=15)
     for k, kind in enumerate(way.kinds):
         if kind == "affine":
             ax.axvspan(k, k + 1, color=colours["blue"], alpha=0.1, lw=0)
@@ -606,7 +606,7 @@ def pair(*, dataset, hidden, trial, recipe, epochs, draws, patterns):
     sure = certificates.certify(net, over_subnetworks(net, ends, found), x, y)
     k19 = over_dropout(net, ends, x, y, g, patterns)
     straight = paths.straight(*ends)
-    line = interpolation.profile(net, straight, x, y, points=81).loss
+    line = interpolation.loss_curve(net, straight, x, y, points=81).loss
     end = max(training.evaluate(net, theta, x, y)[0] for theta in ends)
     return {
         "hidden": hidden,

@@ -28,7 +28,7 @@ def walk(kinds, steps):
     """Places (in segments) and their names along a path.
 
     `steps` frames a segment, and the last knot: those at which
-    ``interpolation.profile(..., points=steps + 1)`` has its values.
+    ``interpolation.loss_curve(..., points=steps + 1)`` has its values.
     """
     n = len(kinds)
     t = np.arange(n * steps + 1) / steps

@@ -93,11 +93,11 @@ def test_profile(engine, launched, make, loss):
     theta, other, x, y = case(net, engine)
     path = straight_above(net, theta, other)
     given = (net, path, x, y, 7, loss)
-    found = interpolation.profile(*given, batch=64)
+    found = interpolation.loss_curve(*given, batch=64)
     # two blocks of samples, each along the segment and at its own end
     assert launched == ["segment_losses"] * 4
     with torch_alone():
-        wanted = interpolation.profile(*given)
+        wanted = interpolation.loss_curve(*given)
     torch.testing.assert_close(found.loss, wanted.loss, rtol=1e-11, atol=0)
     assert torch.equal(found.error, wanted.error)
     assert found.passes == wanted.passes
@@ -124,7 +124,7 @@ def test_a_path_that_moves_below_takes_torch(engine, launched):
     net = networks.mlp([6, 11, 9, 3])
     theta, other, x, y = case(net, engine)
     path = paths.straight(theta, other)
-    interpolation.profile(net, path, x, y, 4)
+    interpolation.loss_curve(net, path, x, y, 4)
     certificates.certify(net, path, x, y, budget=8)
     assert launched == []
 
@@ -207,7 +207,7 @@ def test_mean_field_training(engine, launched, sizes, ends, activation, loss):
 def test_too_many_outputs_take_torch(engine, launched):
     net = networks.mlp([4, 9, 33])
     theta, other, x, y = case(net, engine)
-    interpolation.profile(net, paths.straight(theta, other), x, y, 4)
+    interpolation.loss_curve(net, paths.straight(theta, other), x, y, 4)
     assert launched == []
 
 

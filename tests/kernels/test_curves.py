@@ -136,7 +136,7 @@ def test_training_lowers_the_curve_and_leaves_the_ends(kind):
         ends[0], paths.straight(*ends)(0.5), ends[1], kind="chain"
     )
     high, low = (
-        curves.profile(net, c, x, y, points=41) for c in (line, curve)
+        curves.loss_curve(net, c, x, y, points=41) for c in (line, curve)
     )
     assert low.loss.max() < high.loss.max() / 2
     assert curve.start is ends[0]
@@ -157,7 +157,7 @@ def test_a_profile_is_the_loss_point_by_point():
     net = networks.mlp([4, 5, 3])
     curve = curves.Curve(*[drawn(net, k) for k in range(3)])
     x, y = samples(net, 1)
-    seen = curves.profile(net, curve, x, y, points=5)
+    seen = curves.loss_curve(net, curve, x, y, points=5)
     for t, loss, error in zip(seen.t.tolist(), seen.loss, seen.error):
         z = net.forward(curve(t), x).numpy()
         own = z[np.arange(len(z)), y.numpy()]
@@ -183,7 +183,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="stop"):
         curves.Curve(a, a, drawn(networks.mlp([3, 5, 2]), 1))
     with pytest.raises(ValueError, match="points is 1"):
-        curves.profile(net, curve, x, y, points=1)
+        curves.loss_curve(net, curve, x, y, points=1)
     good = dict(
         generator=torch.Generator().manual_seed(1), steps=1, step_size=0.1
     )

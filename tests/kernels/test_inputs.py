@@ -67,12 +67,12 @@ def learned(x, y, loss):
 
 def measured(x, y, loss):
     curve = curves.Curve(THETA, OTHER, THETA)
-    return curves.profile(NET, curve, x, y, 3, loss=loss).loss
+    return curves.loss_curve(NET, curve, x, y, 3, loss=loss).loss
 
 
 def profile(x, y, loss):
     line = paths.straight(THETA, OTHER)
-    return interpolation.profile(NET, line, x, y, loss=loss).loss
+    return interpolation.loss_curve(NET, line, x, y, loss=loss).loss
 
 
 def stability(x, y, loss):

@@ -31,7 +31,7 @@ def data(net, n, seed=5):
 
 def assert_profile(net, path, x, y, loss="cross_entropy", points=4, **more):
     """Every row of the profile, by NumPy from the knots."""
-    found = interpolation.profile(net, path, x, y, points, loss, **more)
+    found = interpolation.loss_curve(net, path, x, y, points, loss, **more)
     rows = len(path) * (points - 1) + 1
     assert found.t.dtype == found.loss.dtype == torch.float64
     np.testing.assert_allclose(found.t, np.linspace(0, 1, rows), atol=1e-15)
@@ -160,7 +160,7 @@ def test_theorem1_takes_twenty_times_fewer_passes(monkeypatch):
     path = paths.theorem1(net, *thetas, kept_a=kept[:2], kept_b=kept[2:])
     x, n = torch.randn(64, 784, generator=g), 64
     rows = count_rows(monkeypatch)
-    found = interpolation.profile(net, path, x, torch.zeros(n).long(), 25)
+    found = interpolation.loss_curve(net, path, x, torch.zeros(n).long(), 25)
     assert len(found.t) == 22 * 24 + 1
     assert found.passes == 6
     # both ends of an affine segment share all layers but the last
@@ -173,11 +173,11 @@ def test_float32_and_shaped_inputs():
     thetas = [cases.drawn(net, s, torch.float32) for s in (1, 2)]
     x, y = data(net, 5)
     path = paths.straight(*thetas)
-    flat = interpolation.profile(net, path, x.float().flatten(1), y, 5)
-    shaped = interpolation.profile(net, path, x.float(), y, 5)
+    flat = interpolation.loss_curve(net, path, x.float().flatten(1), y, 5)
+    shaped = interpolation.loss_curve(net, path, x.float(), y, 5)
     assert torch.allclose(flat.loss, shaped.loss, rtol=1e-6)
     double = paths.straight(*(cases.drawn(net, s) for s in (1, 2)))
-    exact = interpolation.profile(net, double, x, y, 5)
+    exact = interpolation.loss_curve(net, double, x, y, 5)
     assert torch.allclose(flat.loss, exact.loss, rtol=1e-4, atol=1e-6)
 
 
@@ -198,4 +198,4 @@ def test_refuses(change, match):
     x, y = data(net, 5)
     arguments = {"network": net, "path": path, "x": x, "y": y, **change}
     with pytest.raises(ValueError, match=match):
-        interpolation.profile(**arguments)
+        interpolation.loss_curve(**arguments)

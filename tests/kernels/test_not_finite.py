@@ -31,7 +31,7 @@ def certify(theta, other, x, y):
 
 def profile(theta, other, x, y):
     path = paths.Path(_Unchecked((theta, other)))
-    return interpolation.profile(NET, path, x, y, loss="square")
+    return interpolation.loss_curve(NET, path, x, y, loss="square")
 
 
 def measured(theta, other, x, y):

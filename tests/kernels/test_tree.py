@@ -90,7 +90,7 @@ def test_the_last_point_of_a_profile_is_the_end_itself(scale, widths):
     y = torch.arange(40) % 2
     a, b = pair(net, 3, F32, scale)
     for start, end in ((a, b), (b, a)):
-        seen = interpolation.profile(net, paths.straight(start, end), x, y)
+        seen = interpolation.loss_curve(net, paths.straight(start, end), x, y)
         for place, theta in ((0, start), (-1, end)):
             loss, error = training.evaluate(net, theta, x, y)
             torch.testing.assert_close(
@@ -152,7 +152,7 @@ CALLS = {
     "theorem2": lambda a, b: paths.theorem2(NET, a, b, generator=rng())(0.7),
     "lemma1": lambda a, b: paths.lemma1(NET, a, KEPT)(0.2),
     "profile": lambda a, b: (
-        interpolation.profile(NET, paths.straight(a, b), X, Y).loss
+        interpolation.loss_curve(NET, paths.straight(a, b), X, Y).loss
     ),
     "stability": lambda a, b: (
         dropout.stability(NET, a, X, Y, draws=3, generator=rng()).train_loss
