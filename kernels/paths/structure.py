@@ -26,6 +26,7 @@ they do to the outputs.  Classes that vary are of units that are exactly
 equal, and a column that must be zero is exactly zero.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -34,7 +35,10 @@ from torch import Tensor
 from kernels.networks import Parameters, columns
 from kernels.paths.exact import gap
 
-_CHUNK = 1 << 17  # effective weights held at once: they stay in cache
+Layer = tuple[Tensor, Tensor | None]
+Row = tuple[Tensor, Tensor]
+
+_CHUNK = 1 << 17  # weights held at once, in float64: they stay in cache
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ def segment_proof(
     with torch.no_grad():
         first = theta[0][0]
         still = torch.zeros(first.shape[1], dtype=bool, device=first.device)
-        below = _Below(first.shape[1], None, None, None, still, True)
+        units = torch.arange(len(still), device=first.device)
+        below = _Below(len(still), units, units[:0], units[:0], still, True)
         drifts = []
         for pair, twin in zip(theta[:-1], other[:-1]):
             rows = _Rows(pair, twin, below)
@@ -105,30 +110,30 @@ class _Below:
     """The features that a layer reads, in classes of equal ones.
 
     ``first``: one unit of each class; ``more`` and ``label``: the others, and
-    the classes they belong to.  ``first`` None: each unit is its own class.
-    ``exact``: the units of a class are equal, not nearly so.
+    the classes they belong to.  Units that are in no class compute zero.
+    ``varies``, one a class; ``exact``: the units of a class are equal, not
+    nearly so.
     """
 
     units: int
-    first: Tensor | None  # (classes,)
-    more: Tensor | None  # (others,)
-    label: Tensor | None  # (others,)
-    varies: Tensor  # (classes,)
+    first: Tensor
+    more: Tensor
+    label: Tensor
+    varies: Tensor
     exact: bool
 
-    def sums(self, weight: Tensor) -> Tensor:
-        """(rows, units, block) to (rows, classes, block): columns summed."""
-        if self.first is None:
-            return weight
-        summed = weight[:, self.first]
-        if not len(self.more):
-            return summed
-        return summed.index_add_(1, self.label, weight[:, self.more])
+    def spread(self, values: Tensor) -> Tensor:
+        """From one a class, (classes, …), to one a unit; elsewhere zero."""
+        out = values.new_zeros(self.units, *values.shape[1:])
+        out[self.first] = values
+        out[self.more] = values[self.label]
+        return out
 
-    def gap(self, left: Tensor, right: Tensor | None):
+    def gap(self, left: Tensor, right: Tensor | None) -> tuple[Tensor, Tensor]:
         """Bounds (rows, classes, block) on the sums' exact difference, and
         the sum of their terms' absolute values."""
-        return gap(left, right, self.first, self.more, self.label)
+        right = None if right is None else right.double()
+        return gap(left.double(), right, self.first, self.more, self.label)
 
 
 class _Rows:
@@ -137,15 +142,22 @@ class _Rows:
     ``fixed``: the same at both ends, ``same``: exactly so; ``reads``: reads
     what varies; ``zero``: zero at both ends; ``key``: the row projected on a
     random direction, so that equal rows have nearly equal keys; ``size``: the
-    largest entry.
+    terms of the key, their absolute values summed.
+
+    Most rows are settled by their bits or by keys that differ by more than
+    rounding can do; the sums of the others are compared exactly.
     """
 
-    def __init__(self, pair, twin, below):
+    def __init__(self, pair: Layer, twin: Layer, below: _Below) -> None:
         moves = pair[0] is not twin[0] or pair[1] is not twin[1]
         self.ends = (pair, twin) if moves else (pair,)
         self.below = below
         # what rounding the terms of a sum once or twice can do to it
         self.rounding = 2 * torch.finfo(pair[0].dtype).eps
+        self.near = max(1e-9, 8 * self.rounding)
+        self.ray, self.bias_ray = _ray(pair[0], below)
+        self.read = below.spread(torch.ones_like(below.varies))[:, None]
+        self.varies = below.spread(below.varies)[:, None]
         rows = pair[0].shape[0]
         self.step = max(1, _CHUNK * rows // max(1, pair[0].numel()))
         known = [
@@ -156,76 +168,92 @@ class _Rows:
             map(torch.cat, zip(*known))
         )
 
-    def views(self, rows):
-        """The rows at each end, float64: (rows, units, block), (rows, 1)."""
+    def views(self, rows: slice | Tensor) -> Iterator[Row]:
+        """The rows at each end: (rows, units, block) and (rows, 1)."""
         for weight, bias in self.ends:
-            view = columns(weight, self.below.units)[rows].double()
+            view = columns(weight, self.below.units)[rows]
             if bias is None:
                 yield view, view.new_zeros(len(view), 1)
             else:
-                yield view, bias[rows].double()[:, None]
+                yield view, bias[rows][:, None]
 
-    def gaps(self, one, other):
+    def gaps(self, one: Row, other: Row) -> Row:
         """Bounds and terms of two effective rows' difference, with bias."""
         (left, b), (right, c) = one, other
         bound, size = (part.flatten(1) for part in self.below.gap(left, right))
+        b, c = b.double(), c.double()
         return (
             torch.cat([bound, (b - c).abs()], 1),
             torch.cat([size, b.abs() + c.abs()], 1),
         )
 
-    def agree(self, one, other):
-        """Per row: equal up to rounding, and exactly equal."""
-        bound, size = self.gaps(one, other)
-        most = (size * self.rounding).clamp_max(1e308)  # inf is not close
-        return (bound <= most).all(1), (bound == 0).all(1)
+    def agree(
+        self, one: Row, other: Row, doubt: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Per row: equal up to rounding, and exactly equal.
 
-    def _look(self, rows):
-        ends = list(self.views(rows))
-        count, device = len(ends[0][0]), ends[0][0].device
-        fixed = torch.ones(count, dtype=bool, device=device)
-        same = fixed
-        if len(ends) == 2:
-            fixed, same = self.agree(*ends)
-        size = ends[0][0].new_zeros(count)
-        key = 0.0
-        for weight, (view, bias) in zip((1.0, 0.5), ends):
-            sums = torch.cat([self.below.sums(view).flatten(1), bias], 1)
-            key = key + weight * (sums @ _ray(sums))
-            torch.maximum(size, _largest(sums), out=size)
-        zero = size == 0
-        if self.below.first is not None and len(self.below.more):
-            for row in torch.nonzero(zero)[:, 0]:  # but for rounding?
-                zero[row] = all(self._vanishes(end, row) for end in ends)
-        return fixed, same, self._reads(ends), zero, size, key
-
-    def _vanishes(self, end, row):
-        view, bias = end
-        bound, _ = self.below.gap(view[row : row + 1], None)
-        return bool((bound == 0).all() & (bias[row] == 0).all())
-
-    def _reads(self, ends):
-        """Which rows read a class that varies, unless exactly not."""
-        below = self.below
-        reads = torch.zeros(
-            len(ends[0][0]), dtype=bool, device=ends[0][0].device
-        )
-        if not bool(below.varies.any()):
-            return reads
-        which = below.varies
-        units = torch.nonzero(which)[:, 0]
-        if below.first is not None:
-            units = torch.cat(
-                [below.first[which], below.more[which[below.label]]]
+        Rows that are not in ``doubt`` and not the same bits are neither.
+        """
+        same = _among(one[0] != other[0])
+        same |= _among(one[1] != other[1])
+        open_ = same if doubt is None else same & doubt
+        close, same = ~same, ~same
+        rows = torch.nonzero(open_)[:, 0]
+        if len(rows):
+            bound, size = self.gaps(
+                (one[0][rows], one[1][rows]), (other[0][rows], other[1][rows])
             )
-        for view, _ in ends:
-            some = (view[:, units] != 0).flatten(1).any(1) & ~reads
-            rows = torch.nonzero(some)[:, 0]
-            if below.first is None or not len(below.more):
-                reads |= some
-            elif len(rows):
-                bound, _ = below.gap(view[rows], None)
-                reads[rows] = (bound[:, which] != 0).flatten(1).any(1)
+            most = (size * self.rounding).clamp_max(1e308)  # not inf
+            close[rows] = (bound <= most).all(1)
+            same[rows] = (bound == 0).all(1)
+        return close, same
+
+    def _look(self, rows: slice) -> tuple[Tensor, ...]:
+        ends = list(self.views(rows))
+        keys, sizes = zip(*(self._key(*end) for end in ends))
+        fixed = same = torch.ones_like(keys[0], dtype=torch.bool)
+        size, key = sizes[0], keys[0]
+        if len(ends) == 2:
+            size = sizes[0] + sizes[1]
+            apart = (keys[0] - keys[1]).abs() > self.near * size
+            fixed, same = self.agree(*ends, ~apart)
+            key = keys[0] + keys[1] / 2
+        zero = torch.ones_like(fixed)
+        reads = torch.zeros_like(fixed)
+        for end, at, terms in zip(ends, keys, sizes):
+            zero &= at.abs() <= self.near * terms
+            zero[zero.clone()] = self._vanish(end, zero)
+            reads |= self._reads(end[0], terms, ~reads)
+        return fixed, same, reads, zero, size, key
+
+    def _key(self, view: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        wide, offset = view.flatten(1).double(), bias[:, 0].double()
+        terms = torch.linalg.vector_norm(wide, 1, dim=1) + offset.abs()
+        return wide @ self.ray + self.bias_ray * offset, terms
+
+    def _vanish(self, end: Row, rows: Tensor) -> Tensor:
+        """Which of ``rows`` are exactly zero."""
+        view, bias = end[0][rows], end[1][rows]
+        some = _among((view != 0) & self.read)
+        doubt = torch.nonzero(some)[:, 0]
+        if len(doubt) and len(self.below.more):
+            bound, _ = self.below.gap(view[doubt], None)
+            some[doubt] = _among(bound != 0)
+        return ~some & (bias[:, 0] == 0)
+
+    def _reads(self, view: Tensor, terms: Tensor, rows: Tensor) -> Tensor:
+        """Which of ``rows`` read a class that varies, unless exactly not."""
+        varies = self.below.varies
+        if not bool(varies.any()):
+            return torch.zeros_like(rows)
+        reads = rows & _among((view != 0) & self.varies)
+        if len(self.below.more):  # sums that cancel?
+            ray = self.ray * self.varies.expand_as(view[0]).flatten()
+            found = (view.flatten(1).double() @ ray).abs()
+            doubt = torch.nonzero(reads & ~(found > self.near * terms))[:, 0]
+            if len(doubt):
+                bound, _ = self.below.gap(view[doubt], None)
+                reads[doubt] = _among(bound[:, varies] != 0)
         return reads
 
     def classes(self):
@@ -241,16 +269,12 @@ class _Rows:
         exact = self.below.exact and bool(
             (self.same | varies).all() and same[equal].all()
         )
-        if len(first) == len(varies):
-            return _Below(len(first), None, None, None, varies, exact)
         return _Below(len(varies), first, more, label, varies[first], exact)
 
     def _equal(self, units, others, varies):
         """Which pairs of units have equal effective rows at both ends."""
-        near = (self.key[units] - self.key[others]).abs()
-        cols = self.ends[0][0].shape[1:].numel() + 1
-        scale = max(1e-9, 8 * self.rounding)
-        equal = near <= scale * cols * self.size[units]
+        apart = (self.key[units] - self.key[others]).abs()
+        equal = apart <= self.near * self.size[units]
         exact = torch.zeros_like(equal)
         for chunk in torch.split(torch.nonzero(equal)[:, 0], self.step):
             close = torch.ones(len(chunk), dtype=bool, device=chunk.device)
@@ -272,8 +296,7 @@ class _Rows:
         count, below = len(self.fixed), self.below
         stays = (self.fixed & ~self.reads) | self.zero
         home = torch.arange(count, device=stays.device)
-        if above.first is not None:
-            home[above.more] = above.first[above.label]
+        home[above.more] = above.first[above.label]
         weight, bias = self.ends[0]
         spread = torch.zeros_like(weight, dtype=torch.float64)
         into = columns(spread, below.units)
@@ -285,26 +308,22 @@ class _Rows:
             for end in self.views(chunk):
                 found, _ = self.gaps(end, start)
                 bound = found if bound is None else bound.maximum(found)
-            block = into.shape[2]
-            read = (bound.shape[1] - 1) // block
-            part = bound[:, :-1].reshape(len(chunk), read, block)
-            if below.first is None:
-                into[chunk] = part
-            else:
-                into[chunk[:, None], below.first] = part
+            part = bound[:, :-1].unflatten(1, (-1, into.shape[2]))
+            into[chunk[:, None], below.first] = part
             offset[chunk] = bound[:, -1]
         return Drift(spread, None if bias is None else offset, stays)
 
 
-def _ray(rows):
-    """A direction for the keys; the same for all chunks of a layer."""
-    generator = torch.Generator().manual_seed(rows.shape[1])
-    ray = torch.rand(rows.shape[1], generator=generator, dtype=rows.dtype)
-    return ray.to(rows.device)
+def _ray(weight: Tensor, below: _Below) -> Row:
+    """A direction for the keys, the same for equal units: flat; the bias's."""
+    block = weight[0].numel() // max(1, below.units)
+    generator = torch.Generator().manual_seed(len(below.first) * block + 1)
+    count = len(below.first) * block + 1
+    ray = torch.rand(count, generator=generator, dtype=torch.float64)
+    ray = ray.to(weight.device)
+    return below.spread(ray[:-1].unflatten(0, (-1, block))).flatten(), ray[-1]
 
 
-def _largest(rows):
-    """The largest absolute value of each row."""
-    if not rows.shape[1]:
-        return rows.new_zeros(len(rows))
-    return rows.abs().amax(1)
+def _among(found: Tensor) -> Tensor:
+    """Which rows have any."""
+    return found.flatten(1).any(1)

@@ -529,6 +529,13 @@ MUTANTS = [
         "_Below.gap",
         "return gap(",  # as if what is below 1e-7 were equal
         "return _threshold(",
+        check_halves,
+    ),
+    (
+        structure,
+        "_Rows.agree",  # what differs in its bits alone is compared
+        "close, same = ~same, ~same",
+        "close, same = same | True, same | True",
         check_uneven,
     ),
     (

@@ -1,6 +1,7 @@
 """The structural certificate: never wrong, and sees what the papers use."""
 
 import itertools
+import weakref
 
 import numpy as np
 import path_cases as cases
@@ -9,9 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from kernels import networks, paths
-from kernels.paths import segment_kind, segment_proof
+from kernels.paths import segment_kind, segment_proof, structure
 
 
 def layers(*weights):
@@ -204,3 +207,68 @@ def test_a_layer_without_a_live_unit_has_no_drift():
     proof = segment_proof(*ends, drift=True)
     assert proof.kind != "general"
     assert all(not bool(d.weight.any()) for d in proof.drift)
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch):
+    net = cases.convolutional()
+    ends = cases.drawn(net, 1), cases.drawn(net, 2)
+    kept = cases.halves(net, 1)
+    path = paths.theorem1(net, *ends, kept_a=kept, kept_b=kept)
+    whole = path.kinds
+    monkeypatch.setattr(structure, "_CHUNK", 7)
+    assert paths.Path(path.knots).kinds == whole
+    assert {"constant", "affine"} <= set(whole)
+
+
+class Held(TorchDispatchMode):
+    """``most``: bytes that results of operators held at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.users, self.now, self.most = {}, 0, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        inputs = {
+            t.untyped_storage().data_ptr()
+            for t in tree_leaves((args, kwargs))
+            if isinstance(t, torch.Tensor)
+        }
+        out = func(*args, **(kwargs or {}))
+        for t in tree_leaves(out):
+            if not isinstance(t, torch.Tensor):
+                continue
+            place = t.untyped_storage().data_ptr()
+            if place in self.users:
+                self.users[place] += 1
+            elif place in inputs:  # a view of what was there before
+                continue
+            else:
+                self.users[place] = 1
+                self.now += t.untyped_storage().nbytes()
+                self.most = max(self.most, self.now)
+            size = t.untyped_storage().nbytes()
+            weakref.finalize(t, self.let_go, place, size)
+        return out
+
+    def let_go(self, place, size):
+        self.users[place] -= 1
+        if not self.users[place]:
+            del self.users[place]
+            self.now -= size
+
+
+def test_little_memory_is_taken(monkeypatch):
+    """Beside the weights: some blocks of rows, no copy of a layer."""
+    monkeypatch.setattr(structure, "_CHUNK", 1 << 14)
+    net = networks.mlp([300, 500, 400, 4])
+    ends = cases.drawn(net, 1), cases.drawn(net, 2)
+    kept = [torch.arange(250), torch.arange(200)]
+    path = paths.theorem1(net, *ends, kept_a=kept, kept_b=kept, style="short")
+    block, most = 8 << 14, []
+    for k in range(len(path)):
+        theta, other = path.ends(k)
+        with Held() as held:
+            segment_proof(theta, other)
+        most.append(held.most)
+    assert 8 * block < max(most) < 14 * block
+    assert sorted(most)[-2] < 8 * 500 * 400
