@@ -120,7 +120,7 @@ def check(start: Tensor, end: Tensor, layer: Pair, other: Pair) -> None:
     Raises
     ------
     ValueError
-        That says what they need.
+        Where they do not; it says what they need.
     """
     weight, bias = layer
     shapes = [tuple(p.shape) for p in (end, weight, other[0])]

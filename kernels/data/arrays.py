@@ -36,10 +36,20 @@ def find(
     root : folder of the files of a dataset by name, as in :func:`load`.
     download : whether to fetch what is missing of a dataset by name.
 
-    Returns a `Dataset`, of float32 inputs, those of a file without a test
-    set with none in `test`.  Raises MissingData for a file that is not
-    there, DamagedFile for one that is not such a file (path, found,
-    expected), ValueError for another name or mode.
+    Returns
+    -------
+    Dataset
+        A `Dataset`, of float32 inputs, those of a file without a test set
+        with none in `test`.
+
+    Raises
+    ------
+    MissingData
+        For a file that is not there.
+    DamagedFile
+        For one that is not such a file (path, found, expected).
+    ValueError
+        For another name or mode.
 
     >>> find("digits").train.x.shape
     torch.Size([1297, 1, 8, 8])

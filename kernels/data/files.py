@@ -93,8 +93,20 @@ def read_mnist(root):
 def read_idx(path, *, axes):
     """An IDX file of bytes, plain or gzip, as an array; and its SHA-256.
 
-    Arguments: `axes` how many the file must have: 3 for images, 1 for labels.
-    The digest is that of the unpacked content.  Raises DamagedFile.
+    Parameters
+    ----------
+    path : the file's
+    axes : how many it must have: 3 for images, 1 for labels
+
+    Returns
+    -------
+    object
+        The array and the digest of the unpacked content.
+
+    Raises
+    ------
+    DamagedFile
+        For anything else.
     """
     content = _unpacked(path)
     header = 4 + 4 * axes

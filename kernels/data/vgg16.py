@@ -88,16 +88,28 @@ def copies():
 def read_weights(path):
     """The convolutions of VGG-16, and which copy of them this is.
 
-    Arguments: `path` torchvision's state dict (.pth, .pt, read with
-    `weights_only`), Keras' weights (.h5, .hdf5, which needs h5py) or arrays
-    (.npz), named `blockB_convC_w` (out, in, 3, 3) and `blockB_convC_b` (out,)
-    or as torchvision names them.
+    Parameters
+    ----------
+    path : torchvision's state dict, Keras' weights or arrays
+        .pth, .pt, read with ``weights_only``; .h5, .hdf5, which needs
+        h5py; .npz, named ``blockB_convC_w`` (out, in, 3, 3) and
+        ``blockB_convC_b`` (out,) or as torchvision names them.
 
-    Returns (copy, layers): a `Copy` and the 13 pairs (weight (out, in, 3, 3),
-    bias (out,)), float32.  Raises MissingData where there is no file, or no
-    h5py to read it with, DamagedFile for one that is cut short, that is no
-    VGG-16, or no copy known here, and pickle.UnpicklingError for a .pth that
-    would run code.
+    Returns
+    -------
+    object
+        (copy, layers): a ``Copy`` and the 13 pairs (weight (out, in, 3,
+        3), bias (out,)), float32.
+
+    Raises
+    ------
+    MissingData
+        Where there is no file, or no h5py to read it with.
+    DamagedFile
+        For one that is cut short, that is no VGG-16, or no copy known
+        here.
+
+    A .pth that would run code is a ``pickle.UnpicklingError``.
     """
     path = Path(path)
     if not path.is_file():
@@ -232,10 +244,19 @@ def prepare(copy, pixels):
 
 
 def features(layers, x):
-    """The features of prepared images `x` (n, 3, 128, 128).
+    """The features of prepared images.
 
-    Arguments: `layers` as `read_weights` returns them, of the type and on the
-    device of `x`.  Returns (n, channels × 4 × 4), channel-major, of that type.
+    Parameters
+    ----------
+    layers : as ``read_weights`` returns them, of the type and device of
+        ``x``
+    x : (n, 3, 128, 128)
+
+    Returns
+    -------
+    object
+        (n, channels × 4 × 4), channel-major, of that type.
+
     Cost: 10 Gflop an image with the real weights.
     """
     x = x.contiguous(memory_format=torch.channels_last)

@@ -10,10 +10,14 @@ _WARM_UP = 3
 class Captured:
     """A function of two tensors, captured at its first call.
 
-    Arguments: `function(x, y)`, which returns a fixed buffer and allocates
-    nothing that must outlive a call; `state`, the tensors it changes, which
-    the capture leaves as they were.  Later calls must bring the shapes and
-    dtypes of the first.
+    Later calls must bring the shapes and dtypes of the first.
+
+    Parameters
+    ----------
+    function : of (x, y)
+        It returns a fixed buffer and allocates nothing that must outlive a
+        call.
+    state : the tensors it changes, which the capture leaves as they were
     """
 
     def __init__(self, function, state):

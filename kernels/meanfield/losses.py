@@ -67,13 +67,20 @@ def _checked_indices(y, classes, loss, dtype):
 def bind(loss, outputs, value):
     """Ties a loss to the buffer of the outputs it will be computed from.
 
-    Arguments: `outputs` (R, C, n); `value` (R,), to be overwritten.
+    Parameters
+    ----------
+    loss : its name
+    outputs : (R, C, n)
+    value : (R,), to be overwritten
 
-    Returns (gradient, evaluate): `evaluate(y)` writes into `value` the mean
-    over n of the cross-entropy, or of ||y - outputs||^2 summed over outputs
-    (S20's (3.2), (4.2)), and into `gradient`, (R, C, n), its derivative, the 2
-    of the square included.  It allocates nothing.  `y` is as `targets`
-    returns it.
+    Returns
+    -------
+    object
+        (gradient, evaluate): ``evaluate(y)`` writes into ``value`` the
+        mean over n of the cross-entropy, or of ||y - outputs||^2 summed
+        over outputs (S20's (3.2), (4.2)), and into ``gradient``, (R, C,
+        n), its derivative, the 2 of the square included. It allocates
+        nothing. ``y`` is as ``targets`` returns it.
     """
     gradient = torch.empty_like(outputs)
     kind = {"cross_entropy": _CrossEntropy, "square": _Square}[loss]

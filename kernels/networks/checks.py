@@ -163,7 +163,7 @@ def check_finite(where: str, values: Tensor) -> None:
     Raises
     ------
     ValueError
-        That says how many are not finite.
+        Where some are not; it says how many.
     """
     if math.isfinite(float(values.detach().sum())):  # as no sum with others is
         return
@@ -298,7 +298,7 @@ def one_of(name: str, value: object, allowed: Collection[object]) -> None:
     Raises
     ------
     ValueError
-        That names them.
+        For anything else; it names what will do.
     """
     if value not in allowed:
         raise ValueError(f"{name} is {value!r}; one of {allowed} will do")

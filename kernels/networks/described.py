@@ -48,9 +48,19 @@ def architecture(text: str, input_shape: Sequence[int]) -> nn.Module:
         yours.
     input_shape : one sample's shape, as in :func:`from_module`.
 
-    Returns the module in eval mode; made from words, its weights and biases
-    are zero.  Raises ValueError for a text that cannot be read, naming the
-    part, and for what does not fit ``input_shape``; FileNotFoundError.
+    Returns
+    -------
+    nn.Module
+        The module in eval mode; made from words, its weights and biases
+        are zero.
+
+    Raises
+    ------
+    ValueError
+        For a text that cannot be read, naming the part, and for what does
+        not fit ``input_shape``.
+    FileNotFoundError
+        Where there is no such file.
 
     >>> architecture("conv 8 3 pad 1; pool 2; linear 10", (1, 8, 8))[4]
     Linear(in_features=128, out_features=10, bias=True)

@@ -54,9 +54,17 @@ def load(
         told apart by shape.
     input_shape : one sample's shape: ``(features,)``, ``(C, H, W)``.
 
-    Returns the network and its parameters, of the dtype in the file, as
-    :func:`from_module` does, whose errors it shares.  Raises ValueError where
-    tensors are missing, left over, of other shapes or in no certain order.
+    Returns
+    -------
+    tuple[Network, Parameters]
+        The network and its parameters, of the dtype in the file, as
+        :func:`from_module` does, whose errors it shares.
+
+    Raises
+    ------
+    ValueError
+        Where tensors are missing, left over, of other shapes or in no
+        certain order.
     """
     module, tensors = architecture(text, input_shape), read_tensors(path)
     own = module.state_dict()
@@ -75,13 +83,25 @@ def load(
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """The tensors in a file, by name; nothing in it is run.
 
-    ``path``: safetensors, where the name ends so, read here without that
-    package; else what ``torch.save(model.state_dict(), path)`` wrote, alone
-    or as ``"state_dict"`` or ``"model_state_dict"`` of a dictionary.  Tensors
-    come on the CPU, in the dtype and order of the file.
+    Parameters
+    ----------
+    path : of safetensors, where the name ends so, else of a state dict
+        Safetensors are read here without that package; else what
+        ``torch.save(model.state_dict(), path)`` wrote, alone or as
+        ``"state_dict"`` or ``"model_state_dict"`` of a dictionary.
 
-    Raises FileNotFoundError, and ValueError for a file that is neither, is
-    cut short or holds other things than tensors.
+    Returns
+    -------
+    dict[str, Tensor]
+        Tensors on the CPU, in the dtype and order of the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is none.
+    ValueError
+        For a file that is neither, is cut short or holds other things than
+        tensors.
     """
     path = Path(path).expanduser()
     if not path.is_file():

@@ -59,7 +59,7 @@ def check_like(name: str, theta: Parameters, other: Parameters) -> None:
     Raises
     ------
     TypeError
-        That names both values.
+        Where they differ; it names both values.
     """
     for what in ("dtype", "device"):
         mine, needed = (getattr(t[0][0], what) for t in (theta, other))

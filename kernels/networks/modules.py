@@ -43,11 +43,17 @@ def from_module(
         that are flattened before the first layer are flat in the network,
         whose ``forward`` takes them in both forms.
 
-    Raises ValueError, naming the submodule and why the constructions do not
-    reach it, for anything else, for weights shared between layers, and where
-    network and module differ, in float64, on random inputs; TypeError where
-    an argument is of the wrong type.  Cost: a copy of the module in float64
-    and three forward passes of a few samples.
+    Raises
+    ------
+    ValueError
+        Naming the submodule and why the constructions do not reach it, for
+        anything else, for weights shared between layers, and where network
+        and module differ, in float64, on random inputs.
+    TypeError
+        Where an argument is of the wrong type.
+
+    Cost: a copy of the module in float64 and three forward passes of a few
+    samples.
 
     >>> model = torch.nn.Sequential(
     ...     torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)

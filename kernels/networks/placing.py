@@ -260,7 +260,7 @@ def check_room(i: int, new: int, taken: int, width: int) -> None:
     Raises
     ------
     ValueError
-        That names all of them.
+        Where they do not fit; it names all three numbers.
     """
     if new + taken > width:
         raise ValueError(

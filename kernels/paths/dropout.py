@@ -59,9 +59,12 @@ def lemma1(
         It ends in theta_1; in style ``"short"`` in a parameter that computes
         theta_1's function, its units at other places and dead rows left.
 
-    Raises ValueError, naming the hidden layer and both numbers, where subsets
-    do not fit: on one level's move |S^i| + |S^{i-1}| <= width; with subsets
-    that differ between levels the other styles need room for a second copy.
+    Raises
+    ------
+    ValueError
+        Naming the hidden layer and both numbers, where subsets do not fit:
+        on one level's move |S^i| + |S^{i-1}| <= width; with subsets that
+        differ between levels the other styles need room for a second copy.
     """
     one_of("style", style, STYLES)
     (theta,) = check_ends(net, theta=theta)

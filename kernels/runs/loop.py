@@ -107,11 +107,15 @@ class Run:
         *,
         allowed: Iterable[type] = (),
     ) -> None:
-        """Runs to the end, or from the checkpoint at `path` on.
+        """Run to the end, or from the checkpoint at ``path`` on.
 
-        Arguments: `settings` what tells this run from others; `path` None or
-        a file, written at snapshots, every `every` steps and at the end;
-        `allowed` classes that it may hold.
+        Parameters
+        ----------
+        settings : what tells this run from others
+        path : None or a file, written at snapshots and at the end
+        every : it is also written every so many steps
+        desc : the text before the progress bar
+        allowed : classes that the file may hold
         """
         job = self._job
         if path:

@@ -24,13 +24,19 @@ class Refused(RuntimeError):
 
 
 def load(payload, wanted):
-    """The cell in `payload`, where this process has the modules `wanted`.
+    """The cell in ``payload``, where this process has the modules ``wanted``.
 
-    Arguments: `payload` a pickled function; `wanted` {module: digest of its
-    file} as the caller has them (`sources.function_modules`).
+    Parameters
+    ----------
+    payload : a pickled function
+    wanted : {module: digest of its file} as the caller has them
+        From ``sources.function_modules``.
 
-    Raises Refused, which says what to do, for a cell that cannot be imported
-    and for modules of which this process has other code.
+    Raises
+    ------
+    Refused
+        , which says what to do, for a cell that cannot be imported and for
+        modules of which this process has other code.
     """
     before = set(sys.modules)
     try:

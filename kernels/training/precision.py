@@ -18,7 +18,7 @@ class Precision:
     Raises ValueError for ``mixed`` with anything but float32 tensors.
     """
 
-    def __init__(self, mixed: bool, like: Tensor):
+    def __init__(self, mixed: bool, like: Tensor) -> None:
         if mixed not in (True, False):
             raise ValueError(
                 f"mixed_precision is {mixed!r}; True or False will do"

@@ -71,6 +71,7 @@ def train(
     snapshots : moments at which ``measure(theta)`` is called (None: copy the
         parameters): fractions of the run or, above 1, numbers of steps.
         Those after an early stop are left out.
+    measure : called as ``measure(theta)``; None: copy the parameters
     checkpoint : None, or a file
         The run is saved there at snapshots, every ``checkpoint_every`` steps
         and at the end; a later call with the same arguments goes on from it

@@ -22,6 +22,7 @@ ROOMS = sorted(
     and (path.suffix == ".py" or (path / "__init__.py").exists())
 )
 SECTIONS = ["Parameters", "Attributes", "Returns", "Yields", "Raises"]
+OTHER = r"(Arguments?|Args)\b.|(Raises|Returns|Yields)[ ,]|[:@]param"
 PUBLIC = {"kernels.states": kernels.states} | {
     f"{thing.__module__}.{thing.__qualname__}": thing
     for room in ROOMS
@@ -70,8 +71,8 @@ def faults(function):
         yield f"nothing on {missing}"
     if wrong := [name for name in named if name not in parameters]:
         yield f"{wrong} are no arguments"
-    for line in found[""]:
-        if re.match(r"(Arguments|Args|Raises|Returns|:param|@param)\b", line):
+    for line in text.splitlines():
+        if re.match(OTHER, line):
             yield f"another dialect: {line!r}"
 
 

@@ -1,6 +1,7 @@
 """The repository keeps its own rules."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,17 @@ FIXED = {
 def test_ruff(words):
     command = [Path(sys.executable).parent / "ruff", *words.split(), ROOT]
     done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_mypy():
+    """What ``.mypy.ini`` asks; strict for networks, paths, certificates."""
+    beside = Path(sys.executable).parent
+    mypy = shutil.which("mypy", path=beside) or shutil.which("mypy")
+    if mypy is None:
+        pytest.skip("mypy is not installed; pip install -r requirements.txt")
+    command = [mypy, "--python-executable", sys.executable]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
