@@ -40,32 +40,45 @@ def union(old, new, name):
 
     `name` tells a cell's name from its results; a cell that was recorded
     without one is named by it.  Where `new` only repeats what is there (it
-    came out of a store), the old one stays, with the seconds it took.
+    came out of a store, and tells no recipes), the old one stays, with the
+    seconds it took, unless it was recorded without the recipes that `new` has.
     """
     found = {cell.get("case") or name(cell): cell for cell in old}
     new = records.rounded(new)
     before = found.get(new["case"])
-    if before is None or _bare(before) != _bare(new):
+    more = bool(_recipes(new)) and not _recipes(before)
+    if more or before is None or _bare(before) != _bare(new):
         found[new["case"]] = new
     return list(found.values())
 
 
 def _bare(cell):
-    return {k: v for k, v in cell.items() if k != "provenance"}
+    """What a cell found, and with which settings but its recipes."""
+    known = {k: v for k, v in cell.items() if k != "provenance"}
+    if "settings" in cell:
+        own = {k: v for k, v in cell["settings"].items() if k != "recipes"}
+        known["settings"] = own
+    return known
 
 
-def stamped(case, result, settings, began):
+def _recipes(cell):
+    return (cell or {}).get("settings", {}).get("recipes", [])
+
+
+def stamped(case, result, settings, began, recipes=()):
     """A finished cell as the record holds it.
 
-    `began`: `clock()` at its start.  The seconds are those of this process,
-    fewer than the whole where the cell went on from a checkpoint.
+    `recipes`: those of its trainings, as `training.noted` hears of them; they
+    join its settings.  `began`: `clock()` at its start.  The seconds are those
+    of this process, fewer than the whole where the cell went on from a
+    checkpoint.
     """
     wall, cpu = (now - then for now, then in zip(clock(), began))
     known = device.describe()
     return {
         **result,
         "case": case,
-        "settings": settings,
+        "settings": settings | ({"recipes": [*recipes]} if recipes else {}),
         "provenance": {
             "commit": records.commit(),
             "date": time.strftime("%Y-%m-%d", time.gmtime()),

@@ -10,6 +10,7 @@ run.verdict()
 run.footer()
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -28,7 +29,7 @@ from book.tools import (
     site,
     verdicts,
 )
-from kernels import device, sweep
+from kernels import device, sweep, training
 
 
 class Run:
@@ -77,6 +78,10 @@ class Run:
         self.settings = {}
         self._began = time.perf_counter()
         self._record = records.load(name)
+        self._hears = contextlib.ExitStack()  # until it is finished
+        self._recipes = []
+        if self.record:
+            self._recipes = self._hears.enter_context(training.noted())
 
     def scale(self, *, laptop, paper):
         """The settings of this run's profile, as a dict.
@@ -134,10 +139,11 @@ class Run:
             return sweep.run(cell, picked, store=self.store)
         for point in picked:
             began = case.clock()
-            [result] = sweep.run(
-                cell, [point], store=self.store, desc=name(point)
-            )
-            one = case.stamped(name(point), result, point, began)
+            with training.noted() as recipes:
+                [result] = sweep.run(
+                    cell, [point], store=self.store, desc=name(point)
+                )
+            one = case.stamped(name(point), result, point, began, recipes)
             record = records.load(self.name) or self._blank()
             old = record["results"].get(kind, [])
             record["results"][kind] = case.union(old, one, name)
@@ -195,6 +201,10 @@ class Run:
                 "measures": self.measures,
                 "results": old["results"] | results,
             }
+            self._hears.close()
+            recipes = [*old.get("recipes", []), *self._recipes]
+            if recipes:
+                self._record["recipes"] = [*dict.fromkeys(recipes)]
             known = self._record["provenance"]
             known["data"] = old["provenance"]["data"] | known["data"]
             file = records.save(self.name, self._record)

@@ -3,6 +3,7 @@
 A paper-scale run of a chapter writes ``book/results/PART/CHAPTER.json``:
 
 ``results``     what its figures draw, plain lists and numbers
+``recipes``     of all its trainings, as ``training.Recipe`` shows them
 ``measures``    claim id -> {"mean", "sd", "n"}
 ``provenance``  device, versions, seed, data fingerprints, commit, seconds
 """

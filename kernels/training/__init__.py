@@ -3,6 +3,7 @@
 ``train``      SGD with momentum, weight decay, schedules, unit-wise dropout
 ``evaluate``   loss and error on a set, with dropout on or off
 ``Recipe``     SGD's settings, for this training and others
+``noted``      the recipes that trainings ran with
 ``StepDecay``, ``InverseTime``    schedules of the step size
 ``minibatches``    (a module) batches of a set in random order, resumable
 ``CropFlip``   random crops and mirror images, off unless asked for
@@ -13,7 +14,7 @@ from kernels.training.augmentation import CropFlip
 from kernels.training.dropout import forward
 from kernels.training.evaluation import block_size, evaluate
 from kernels.training.precision import Precision
-from kernels.training.recipe import Recipe
+from kernels.training.recipe import Recipe, noted
 from kernels.training.schedules import InverseTime, StepDecay
 from kernels.training.sgd import Snapshot, Training, train
 
@@ -29,5 +30,6 @@ __all__ = [
     "evaluate",
     "forward",
     "minibatches",
+    "noted",
     "train",
 ]

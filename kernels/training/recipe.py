@@ -1,7 +1,8 @@
 """How SGD is to run: one description for everything that trains."""
 
+import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
@@ -89,15 +90,24 @@ class Recipe:
     def of(
         cls, recipe: "Recipe | None", settings: dict[str, Any], **defaults: Any
     ) -> "Recipe":
-        """A recipe with settings changed, or one of defaults and settings."""
+        """The recipe of a training: settings change it, or make it.
+
+        Without a ``recipe`` it is one of ``defaults`` and ``settings``.  Each
+        training asks for its own here, where :func:`noted` hears of it.
+        """
         if recipe is None:
-            return cls(**(defaults | settings))
-        if not isinstance(recipe, cls):
+            found = cls(**(defaults | settings))
+        elif isinstance(recipe, cls):
+            found = replace(recipe, **settings)
+        else:
             raise TypeError(
                 f"recipe is a {type(recipe).__name__}; a training.Recipe, or "
                 "its settings as keywords, will do"
             )
-        return replace(recipe, **settings)
+        for heard in _LISTENING:
+            if repr(found) not in heard:
+                heard.append(repr(found))
+        return found
 
     def __repr__(self) -> str:
         changed = [
@@ -154,6 +164,28 @@ class Recipe:
                     f"{f.name} is {_name(value)}; {where} has {f.default!r} "
                     "alone"
                 )
+
+
+_LISTENING: list[list[str]] = []  # those who want to know what is trained
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[list[str]]:
+    """What trainings within the block run with: the labels of a record.
+
+    Yields
+    ------
+    list[str]
+        It grows by the ``repr`` of each recipe, each once, in the order of
+        the trainings: those of this process, by ``training.train``,
+        ``subnetworks.train`` and ``paths.curves.train``.
+    """
+    heard: list[str] = []
+    _LISTENING.append(heard)
+    try:
+        yield heard
+    finally:  # by identity: another list may hold the same
+        _LISTENING[:] = [one for one in _LISTENING if one is not heard]
 
 
 def _name(value: object) -> str:

@@ -4,10 +4,12 @@ import itertools
 import json
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from book.tools import cases, records
+from book.tools import cases, chapter, records
+from kernels import networks, training
 
 NAMES = ["cells mnist f=1/2 layer=0", "cells mnist f=1/4 layer=0", "table1 a"]
 
@@ -88,6 +90,49 @@ def test_a_stamp_says_what_was_run_where_and_how_long():
     assert cases.summary({"cells": [untimed]}) == (
         "1 cells on record, of commits c"
     )
+
+
+def test_a_cell_carries_the_recipes_of_its_trainings():
+    one = cases.stamped("a", {}, {"epochs": 3}, cases.clock(), ["Recipe(…)"])
+    assert one["settings"] == {"epochs": 3, "recipes": ["Recipe(…)"]}
+    # out of a store: no training, the same results
+    again = cases.stamped("a", {}, {"epochs": 3}, cases.clock())
+    assert cases.union([one], again, None) == [one]
+    # recorded before recipes were: valid until a run has them
+    old = again | {"provenance": {"commit": "old"}}
+    assert cases.union([old], again, None) == [old]
+    assert cases.union([old], one, None) == [records.rounded(one)]
+    other = cases.stamped("a", {}, {"epochs": 4}, cases.clock(), ["R"])
+    assert cases.union([one], other, None) == [records.rounded(other)]
+
+
+def test_a_recorded_run_has_its_recipes(tmp_path, monkeypatch):
+    """In each cell, and together; of a store's cell those it had."""
+    monkeypatch.setattr(records, "ROOT", tmp_path)
+    monkeypatch.setattr(records.load, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(records.save, "__defaults__", (tmp_path,))
+    for _ in range(2):
+        run = chapter.Run("subnetworks/width", "paper", record=True)
+        found = run.cells("cells", trained, [{"steps": 1}, {"steps": 2}], str)
+        run.draws("nothing", "drawn")
+        run.finish({})
+        recipes = [
+            f"Recipe(step_size=0.1, batch=4, steps={k})" for k in (1, 2)
+        ]
+        assert [c["settings"]["recipes"] for c in found] == [
+            [one] for one in recipes
+        ]
+        assert [c["settings"]["steps"] for c in found] == [1, 2]
+        assert records.load("subnetworks/width")["recipes"] == recipes
+
+
+def trained(*, steps):
+    """A cell that trains."""
+    net, g = networks.mlp([2, 3, 2]), torch.Generator().manual_seed(0)
+    theta = net.init(generator=g)
+    x, y = torch.ones(4, 2), torch.tensor([0, 1, 0, 1])
+    how = dict(step_size=0.1, batch=4, steps=steps, generator=g)
+    return {"steps": training.train(net, theta, (x, y), **how).steps}
 
 
 def test_every_recorded_cell_says_which_commit_made_it():

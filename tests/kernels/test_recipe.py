@@ -133,3 +133,32 @@ def test_its_repr_is_the_same_in_every_process():
     recipe = Recipe(0.1, schedule=DECAY, nesterov=True, momentum=0.5)
     rebuilt = eval(repr(recipe), vars(training))
     assert rebuilt == recipe
+
+
+def test_recipes_are_noted_each_once_in_order():
+    how = dict(step_size=0.1, batch=5, epochs=1)
+    trained(**how)
+    with training.noted() as all_:
+        trained(**how)
+        with training.noted() as inner:
+            bent(**how)
+            with pytest.raises(ValueError, match="dropout"):
+                bent(**how, dropout=-1.0)
+        trained(recipe=Recipe(**how))
+        fitted(**how, momentum=0.0, stop=None)
+    plain = repr(Recipe(**how))
+    curve = repr(Recipe(**how, momentum=0.9))
+    assert inner[0] == curve
+    assert all_[:2] == [plain, curve]
+    assert all_.count(plain) == 1
+    trained(**how, momentum=0.3)
+    assert not any("0.3" in one for one in all_)
+
+
+def test_a_run_from_its_checkpoint_notes_its_recipe(tmp_path):
+    how = dict(step_size=0.1, batch=5, epochs=1)
+    how["checkpoint"] = tmp_path / "run.pt"
+    trained(**how)
+    with training.noted() as found:
+        trained(**how)
+    assert found == ["Recipe(step_size=0.1, batch=5, epochs=1)"]
