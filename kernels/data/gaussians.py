@@ -118,8 +118,8 @@ def gaussians(
     train, test : numbers of examples
     dimension : d
     delta : Δ in [0, 1)
-    seed : of NumPy's PCG64, which draws the training part, then the test
-        part
+    seed : of NumPy's PCG64
+        It draws the training part, then the test part.
     normalize, constant : as in ``load``
 
     Raises

@@ -37,8 +37,8 @@ def best_scale(
     y : as ``losses.targets`` returns it
     bias : (C,), None for zeros
     loss : ``"cross_entropy"`` or ``"square"``
-    tolerance : r stops where a step changes it by less than this times 1 +
-        r
+    tolerance : relative to 1 + r
+        It stops where a step changes r by less.
     steps : of Newton's method at most
 
     Returns

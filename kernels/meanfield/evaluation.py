@@ -107,8 +107,7 @@ def evaluate(
     y : (n,) or for the square loss (n, C), as for ``sgd_step``
     activation : an elementwise function
     loss : ``"cross_entropy"`` or ``"square"``
-    masks : (K, N) bool, None, or with several hidden layers one of them a
-        layer
+    masks : None, or (K, N) bool, for several hidden layers one each
         Which neurons each of K dropout networks keeps; pattern k is the
         k-th of each.
     block : samples at a time

@@ -37,15 +37,15 @@ class Step:
 
     Parameters
     ----------
-    theta : weights, (R, N, d) ..., (R, C, N), updated in place by each
-        call
+    theta : weights, (R, N, d) ..., (R, C, N)
+        Each call updates them in place.
     batch : the number of samples per step
     step_size : S20's s_k
     loss : ``"cross_entropy"`` or ``"square"``
     activation : an elementwise function, for which see
         ``activations.bind``
-    train_ends : False keeps the first and the last layer fixed, as in S20
-        (4.3)
+    train_ends : whether the first and the last layer are trained
+        False as in S20 (4.3).
     graph : False turns the graph off
     tf32 : lets the matrix products round float32 to TF32 on CUDA
         Several times faster, to a relative 5e-4.

@@ -69,8 +69,8 @@ def train(
         each step (S20's one-pass model), x (batch, d) shared or (R, batch,
         d).
     step_size : alpha, see ``schedule``
-    generator : one, the trials then sharing their minibatches, or one per
-        trial
+    generator : one, or one per trial
+        With one the trials share their minibatches.
     batch : samples in a minibatch
     epochs, steps : exactly one of them
     loss, activation, train_ends : as for ``sgd_step``

@@ -28,8 +28,8 @@ def capacity(before: int, last: int, *, kept: int, outputs: int) -> int:
 
     Parameters
     ----------
-    before, last : widths of the two last hidden layers, n_{L-2} and
-        n_{L-1}
+    before, last : n_{L-2} and n_{L-1}
+        Widths of the two last hidden layers.
     kept : |I_{L-1}|
     outputs : how many the network has
 

@@ -42,9 +42,8 @@ def fold_batch_norm(theta: Sequence[Sequence[Any]]) -> Parameters:
 
     Parameters
     ----------
-    theta : one ``(weight, bias or None)`` or ``(weight, bias or None,
-        norm)`` a layer
-        ``norm``: a ``torch.nn.BatchNorm1d`` or ``BatchNorm2d`` (or
+    theta : ``(weight, bias or None)`` or that and a norm, one a layer
+        The norm: a ``torch.nn.BatchNorm1d`` or ``BatchNorm2d`` (or
         anything with its attributes) between the layer and its ReLU.
 
     Returns

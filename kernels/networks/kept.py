@@ -73,9 +73,8 @@ def kept_places(net: Network, kept: Kept, name: str, first: int = 1) -> Places:
     Parameters
     ----------
     net : the network
-    kept : index sequences, one a hidden layer, or those from ``first`` on
-        alone
-        Entries below ``first`` are ignored.
+    kept : index sequences, one a hidden layer
+        Or those from ``first`` on alone.  Entries below ``first`` are ignored.
     name : what errors call it
     first : the first hidden layer that counts
 

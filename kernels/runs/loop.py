@@ -49,8 +49,7 @@ def snapshot_steps(snapshots: Iterable[float], total: int) -> list[int]:
 
     Parameters
     ----------
-    snapshots : fractions of the run in [0, 1] or, above 1, numbers of
-        steps
+    snapshots : fractions of the run or, above 1, numbers of steps
     total : the run's length in steps
 
     Raises

@@ -37,10 +37,9 @@ def closure(
 
     Parameters
     ----------
-    start : a dotted module name, found under the roots, or a Python file's
-        path
-    roots : folders that hold top-level modules and packages, searched in
-        order
+    start : a dotted module name, or the path of a Python file
+        A name is found under the roots, a file may lie anywhere.
+    roots : folders of top-level modules and packages, in order
 
     Returns
     -------

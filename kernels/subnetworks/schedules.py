@@ -49,8 +49,8 @@ def table1(
 
     Parameters
     ----------
-    architecture : ``"mnist"`` (10 x 245), ``"cifar10"`` (5 x 500),
-        ``"vgg11"``
+    architecture : ``"mnist"``, ``"cifar10"`` or ``"vgg11"``
+        10 hidden layers of 245, 5 of 500, VGG-11.
     layer : l
     prune : the pruning factor f
 

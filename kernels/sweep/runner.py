@@ -46,14 +46,12 @@ def run(
 
     Parameters
     ----------
-    cell : a function of JSON-able keyword arguments alone that returns a
-        JSON-able dict
-        One whose outcome is random takes a seed.  It may stand in a
+    cell : a function of keyword arguments alone
+        These, and the dict that it returns, are JSON-able.  One whose outcome is random takes a seed.  It may stand in a
         module, a script or a notebook.
     grid : an iterable of dicts; equal points are run once
     store : folder for the results, made if absent
-    workers : None, a positive int, a Dask ``Client`` or a scheduler's
-        address
+    workers : None, a positive int, a Dask ``Client`` or its address
         None: in this process, one after another, with its threads; an int:
         so many local processes of one thread each; else on that cluster,
         whose workers must be able to import what the cell does.  One GPU a
