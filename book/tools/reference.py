@@ -14,6 +14,7 @@ from pathlib import Path
 
 from book.tools import records, scores, site, verdicts
 from book.tools.statements import STATEMENTS, WORDS
+from kernels.runs.imports import statements
 
 ROOT = records.ROOT
 CITED = {
@@ -102,7 +103,7 @@ def _public(body):
 def _imports(tree):
     """Local name -> dotted name of what a file imports, anywhere in it."""
     found = {}
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             for a in node.names:
                 top = a.name.split(".")[0]
