@@ -52,6 +52,7 @@ class Run:
         values=None,
         told=(),
         record=False,
+        out=None,
     ):
         values = dict(values or {}) | ({"cases": cases} if cases else {})
         known = parameters.read(name) if values else {}
@@ -71,6 +72,7 @@ class Run:
         self.record = bool(record and profile == "paper" and not self.changed)
         self.seed = seed
         self.cases = cases
+        self._out = out
         self._named = []  # of all cases that the chapter has
         self.device = device.pick()
         self.measures = {}
@@ -123,6 +125,18 @@ class Run:
         folder = Path(records.ROOT, ".cache", "sweeps", self.name)
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)
+
+    @property
+    def folder(self):
+        """Where a run with other parameters leaves files: by its notebook.
+
+        The files of the chapter's own run go when the run does.
+        """
+        if not self.changed:
+            return Path(self.store)
+        folder = Path(self._out or Path(records.ROOT, "_build/runs/script"))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def cells(self, kind, cell, grid, name):
         """Results of the cells of a grid that `cases` picks, resumable.
@@ -320,6 +334,7 @@ def start(name, profile, *, seed=0, cases="", **values):
         values=values,
         told=told,
         record=record,
+        out=(said or {}).get("out"),
     )
     digest.install()
     figures.style()

@@ -70,7 +70,9 @@ def output(name, profile, given, root=ROOT):
     if profile == "laptop" and not given:
         return site.notebook(name, root)
     label = "-".join([profile, *(f"{k}={v}" for k, v in given.items())])
-    label = re.sub(r"[^\w.=,+\[\] -]", "_", label)[:150]  # a folder's name
+    mark = hashlib.sha256(label.encode()).hexdigest()[:8]
+    label = re.sub(r"[^\w.=,+\[\] -]", "_", label)  # a folder's name
+    label = label if len(label) <= 150 else f"{label[:140]}-{mark}"
     return Path(root, "_build", "runs", label, f"{name}.ipynb")
 
 
@@ -117,6 +119,7 @@ def _execute(name, profile, given, root, bars, target, own):
             root=root,
             record=profile == "paper" and not own,
             given=sorted(given),
+            out=str(target.parent),
         )
         try:
             papermill.execute_notebook(

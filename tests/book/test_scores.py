@@ -15,6 +15,7 @@ UNJUDGED = {  # pages that judge no claim
     "scoreboard",
     "performance",
     "further",
+    "yours",  # the reader's own networks
     "bibliography",
     "dropout/certificates",  # ours: the papers certify nothing
 }
