@@ -47,8 +47,9 @@ def run(
     Parameters
     ----------
     cell : a function of keyword arguments alone
-        These, and the dict that it returns, are JSON-able.  One whose outcome is random takes a seed.  It may stand in a
-        module, a script or a notebook.
+        These, and the dict that it returns, are JSON-able.  One whose
+        outcome is random takes a seed.  It may stand in a module, a script
+        or a notebook.
     grid : an iterable of dicts; equal points are run once
     store : folder for the results, made if absent
     workers : None, a positive int, a Dask ``Client`` or its address
