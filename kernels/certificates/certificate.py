@@ -13,9 +13,10 @@ class Segment:
     ``error_upper``, ``error_attained``: the same for the 0-1 error.
     ``intervals``: how many intervals of it were bounded.  Segments far below
     the path's largest loss are not refined: their bounds can be loose.
-    ``rounding``: how much of ``upper`` is allowance; ``mismatch``: how far an
-    output may be from constant or affine because the weights themselves are
-    rounded, which the allowance includes; 0 where the kind is exact.
+    ``rounding``: how much of ``upper`` is allowance, at most what is above
+    ``attained``; ``mismatch``: how far an output may be from constant or
+    affine because the weights themselves are rounded, which the allowance
+    includes; 0 where the kind is exact.
     ``where``: the place in [0, 1] of the path at which ``attained`` is found;
     ``flips``: how many sign changes of hidden units a sample the segment was
     cut at, None where it was not cut (see ``certificates.flips``).
@@ -41,10 +42,11 @@ class Certificate:
     """What ``certify`` proved.
 
     Supremum of the mean loss over the path <= ``upper``; ``attained`` is the
-    largest loss found, as computed in float64: the loss there, in exact
-    arithmetic, is within the allowance for rounding of it.
-    ``rounding``: how much of ``upper`` is that allowance.  ``exact``: the
-    supremum is ``attained``: ``upper - attained <= rounding``.
+    largest loss found, by a forward pass in float64: of that pass the exact
+    loss can be as far as ``certificates.rounding`` says.
+    ``rounding``: how much of ``upper`` is allowance, at most what is above
+    ``attained``.  ``exact``: the supremum is ``attained``, but for rounding:
+    ``upper - attained <= rounding``.
     ``complete``: ``upper``, but for ``rounding``, is within the tolerance
     asked for; False where the budget ended first, and the bounds hold all the
     same.  ``error_attained <= supremum of the 0-1 error <= error_upper``,

@@ -206,7 +206,14 @@ def _unsettled(known):
     return unsettled
 
 
+def _contained(allowance: float, upper: float, attained: float) -> float:
+    """How much of ``upper`` is allowance: what is above ``attained`` at most."""
+    return min(allowance, rounding.above(upper - attained, 0.0), upper)
+
+
 def _certificate(path, known, evaluations, complete):
+    for segment in known:
+        segment.upper = max(segment.upper, segment.attained)
     segments = tuple(
         Segment(
             start=k / len(path),
@@ -218,7 +225,9 @@ def _certificate(path, known, evaluations, complete):
             error_upper=segment.error_upper,
             error_attained=segment.error_attained,
             intervals=segment.intervals,
-            rounding=segment.rounding,
+            rounding=_contained(
+                segment.rounding, segment.upper, segment.attained
+            ),
             mismatch=segment.mismatch,
             where=(k + segment.where) / len(path),
             flips=segment.flips,
@@ -226,10 +235,11 @@ def _certificate(path, known, evaluations, complete):
         for k, segment in enumerate(known)
     )
     upper, allowance = max(
-        (segment.upper, segment.rounding) for segment in segments
+        (segment.upper, segment.rounding) for segment in known
     )
     highest = max(segments, key=lambda segment: segment.attained)
     attained = highest.attained
+    allowance = _contained(allowance, upper, attained)
     error_upper = max(segment.error_upper for segment in segments)
     error_attained = max(segment.error_attained for segment in segments)
     return Certificate(

@@ -23,11 +23,12 @@ from torch import Tensor
 from kernels.certificates.bisection import bisect
 from kernels.certificates.engine import Task
 from kernels.certificates.rounding import above, gamma
-from kernels.networks import Parameters
+from kernels.networks import Parameters, tree
 
 MOST_SWITCHES = 5_000_000
 _CHUNK = 1 << 21  # switches x outputs held at once
 _MOST_CELLS = 1 << 20  # where a piece is split further
+_FINE = 1e-9  # allowances below that, relative, make no difference
 _CLOSE = 1e-12  # how closely a quartic's maximum is found
 
 
@@ -64,11 +65,11 @@ def square_bound(
     theta: Parameters, other: Parameters, x: Tensor, y: Tensor
 ) -> Supremum:
     """The same, and an upper bound in exact arithmetic."""
-    ends = [
-        [None if p is None else p.detach().double().cpu() for p in pair]
+    theta, other = (
+        tree.to(tree.at_rest(end), torch.float64, "cpu")
         for end in (theta, other)
-        for pair in end
-    ]
+    )
+    ends = (*theta, *other)
     x, y = x.detach().double().cpu().flatten(1), y.detach().double().cpu()
     hidden, outputs = ends[1][0].shape[1], y.shape[1]
     block = max(1, _CHUNK // max(1, hidden * outputs))
@@ -105,13 +106,15 @@ def quartics(task: Task) -> bool:
         loss, slack, wrong, _ = data.at(k, found.t)
         known = task.known[k]
         known.found(loss, wrong, found.t)
-        least[k] = 2 * found.allowance + slack
+        allowance = 2 * found.allowance + slack
+        least[k] = found.upper, allowance
         if found.upper < known.cap:
-            known.cap, known.rounding = found.upper, least[k]
+            known.cap, known.rounding = found.upper, allowance
     complete = bisect(task)
-    for k, allowance in least.items():
+    for k, (upper, allowance) in least.items():
         known = task.known[k]
-        known.rounding = max(known.rounding, allowance)
+        if known.upper >= upper * (1 - _FINE):  # boxes are no better
+            known.rounding = max(known.rounding, allowance)
     return complete
 
 

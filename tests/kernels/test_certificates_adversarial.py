@@ -7,6 +7,7 @@ mutation tests at the end break one rule of the proof at a time and see it.
 
 import inspect
 import itertools
+import math
 import textwrap
 
 import mpmath
@@ -97,10 +98,36 @@ def assert_sound(net, path, x, y, loss, places=PLACES, **options):
         if segment.kind != "general":  # attained at a knot
             top = max(truth(path, k, s, x, y, loss)[0] for s in (0, 1))
             assert abs(top - mpf(segment.attained)) <= mpf(segment.rounding)
+        assert_contained(segment)
         for _, wrong in seen:
             if wrong is not None:
                 assert wrong <= segment.error_upper, (k, segment)
+    assert_contained(found)
     return found
+
+
+def assert_contained(found):
+    """The allowance is a part of the bound, above what is attained."""
+    over = math.nextafter(found.upper - found.attained, math.inf)
+    assert 0 <= found.rounding <= min(over, found.upper)
+    assert found.exact == (found.upper - found.attained <= found.rounding)
+
+
+@pytest.mark.parametrize(("seed", "exact"), [(0, True), (3, False)])
+def test_the_allowance_is_contained_in_the_bound(seed, exact):
+    """Pairs that cancel: what the quartic may lose is far above the loss.
+
+    Where boxes do better, the quartic's allowance is none of the bound's.
+    """
+    net = networks.mlp([3, 4, 2])
+    ends = [cancelling(net, seed), cancelling(net, seed + 50)]
+    x, y = samples_of(net, seed, "square", 3)
+    found = certificates.certify(
+        net, paths.straight(*ends), x, y, "square", budget=12
+    )
+    assert_contained(found)
+    assert_contained(found.segments[0])
+    assert found.exact == exact
 
 
 # networks made to break them -------------------------------------------------
