@@ -500,15 +500,15 @@ import numpy as np
 
 from book.tools import figures
 
-LINES = {
-    "straight": ("straight line", "grey", ":", "o"),
-    "matched": ("matched by weights", "black", "-.", "s"),
-    "activations": ("by activations", "gold", "-.", "X"),
-    "repaired": ("the same, repaired", "gold", "-", "p"),
-    "bezier": ("Bézier curve", "green", "-", "^"),
-    "chain": ("chain", "purple", "--", "D"),
-    "dropout": ("dropout path (K19)", "orange", "--", "v"),
-    "subnetworks": ("subnetworks (N21)", "blue", "-", "P"),
+LINES = {  # a way's look and its marker
+    "straight": (figures.look("line"), "o"),
+    "matched": (figures.look("matched"), "s"),
+    "activations": (figures.look("activations"), "X"),
+    "repaired": (figures.look("repaired"), "p"),
+    "bezier": (figures.look("bezier"), "^"),
+    "chain": (figures.look("chain"), "D"),
+    "dropout": (figures.look("k19"), "v"),
+    "subnetworks": (figures.look("n21"), "P"),
 }
 
 
@@ -520,7 +520,7 @@ def of(name, key, what):
 def table(name):
     """Mean over the pairs; the bound is that of the first."""
     print(f"{name:21}{'highest loss':>16}{'bound':>9}{'length':>9}{'cost':>9}")
-    for key, (label, *_) in LINES.items():
+    for key, (look, _) in LINES.items():
         high, upper = of(name, key, "highest"), of(name, key, "upper")
         bound = "none"
         if upper[0] is not None:
@@ -531,7 +531,7 @@ def table(name):
         if len(high) > 1:
             shown += f" ± {high.std(ddof=1):.3f}"
         print(
-            f"  {label:19}{shown:>16}{bound:>9}{length:9.2f}"
+            f"  {look['label']:19}{shown:>16}{bound:>9}{length:9.2f}"
             + (f"{cost:9.2f}" if cost >= 0.005 or cost == 0 else "   < 0.01")
         )
 
@@ -541,42 +541,26 @@ def draw_ways():
     axes = figures.axes(2, sharey=True, size=(7.2, 4.0))
     for ax, name in zip(axes, nets):
         (cell,) = (c for c in cells if (c["name"], c["number"]) == (name, 0))
-        for key, (label, colour, style, _) in LINES.items():
-            ax.plot(
-                cell[key]["t"],
-                cell[key]["loss"],
-                ls=style,
-                lw=1.6,
-                color=figures.COLOURS[colour],
-                label=label,
-            )
+        for key, (look, _) in LINES.items():
+            ax.plot(cell[key]["t"], cell[key]["loss"], lw=1.6, **look)
         ax.set(yscale="log", xlabel="t along the path", title=name)
     axes[0].set_ylabel("training loss")
-    handles, labels = axes[0].get_legend_handles_labels()
-    axes[0].figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    figures.legend(axes[0])
 
 
 def draw_prices():
     """Highest loss against the cost of finding the path."""
     axes = figures.axes(2, sharey=True, size=(7.2, 3.9))
     for ax, name in zip(axes, nets):
-        for key, (label, colour, _, marker) in LINES.items():
-            ax.plot(
-                of(name, key, "cost"),
-                of(name, key, "highest"),
-                marker,
-                ms=7,
-                ls="",
-                color=figures.COLOURS[colour],
-                label=label,
-            )
+        for key, (look, marker) in LINES.items():
+            at, high = of(name, key, "cost"), of(name, key, "highest")
+            ax.plot(at, high, ms=7, **look | dict(ls="", marker=marker))
         ax.set_xscale("symlog", linthresh=1e-3)
         ax.set(yscale="log", title=name, xlim=(-2e-4, 30))
         ax.set_xticks([0, 1e-2, 1, 10], ["0", "0.01", "1", "10"])
         ax.set_xlabel("cost, in trainings of one end")
     axes[0].set_ylabel("highest training loss")
-    handles, labels = axes[0].get_legend_handles_labels()
-    axes[0].figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    figures.legend(axes[0])
 
 
 # %% [markdown]

@@ -12,6 +12,8 @@ import re
 import shutil
 from pathlib import Path
 
+from stacked import stack
+
 LOADED = ["core", "input/tex", "output/svg", "a11y/assistive-mml"]
 BESIDE = ["startup", "output/svg/fonts/tex"]  # loaded by those
 ON_DEMAND = "input/tex/extensions"  # \boldsymbol, \cancel
@@ -106,6 +108,7 @@ def finish(app, exception):
     copy(mathjax(), out / "_static" / "mathjax")
     for page in out.rglob("*.html"):
         change(page, CHANGES)
+        stack(page)
     for sheet in out.glob("_static/styles/pydata-*.css"):
         change(sheet, [(ICONS, "")])
     for unused in UNUSED:

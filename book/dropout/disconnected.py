@@ -128,25 +128,19 @@ def draw_data(x, y, ends):
 
 
 LABELS = {
-    "line": "straight line",
-    "theorem1": "Theorem 1's path",
-    "optimised": "optimised path",
+    "line": figures.look("line"),
+    "theorem1": figures.look("k19"),
+    "optimised": figures.look("bezier", ls="-.", label="optimised path"),
 }
 
 
 def draw_ways(cell):
     """Loss along the three paths of one width, and the proved wall."""
     ax = figures.axes(size=(7.2, 3.6))
-    for j, (name, label) in enumerate(LABELS.items()):
+    for name, look in LABELS.items():
         loss = np.array(cell[f"{name}_seen"])
         t = np.linspace(0, 1, len(loss))
-        ax.plot(
-            t,
-            np.maximum(loss, 1e-4),
-            figures.STYLES[j],
-            color=figures.CYCLE[j],
-            label=label,
-        )
+        ax.plot(t, np.maximum(loss, 1e-4), **look)
     ax.axhline(
         cell["proved"],
         color=figures.COLOURS["black"],
@@ -166,15 +160,8 @@ def draw_widths(cells):
     """All heights against the width."""
     ax = figures.axes(size=(7.2, 3.8))
     widths = [c["h"] for c in cells]
-    for j, (name, label) in enumerate(LABELS.items()):
-        ax.plot(
-            widths,
-            [c[name] for c in cells],
-            marker=figures.MARKERS[j],
-            ls=figures.STYLES[j],
-            color=figures.CYCLE[j],
-            label=label,
-        )
+    for marker, (name, look) in zip(figures.MARKERS, LABELS.items()):
+        ax.plot(widths, [c[name] for c in cells], marker=marker, **look)
     ax.plot(
         widths,
         [c["zero"] for c in cells],
@@ -537,7 +524,7 @@ for ax in axes:
     ax.set_ylim(bottom=0)
 axes[0].set_ylabel("lowest pass found")
 axes[1].set_ylabel("in per cent of l/n")
-_ = axes[1].legend(fontsize=8)
+figures.legend(axes[1])
 
 # %% [markdown]
 # To lower it is easy: a long block gives the mean many rows that are almost

@@ -389,26 +389,15 @@ for column, each in zip(axes.T, (path, ours)):
             if kind == "affine":
                 ax.axvspan(k, k + 1, color=figures.COLOURS["blue"], alpha=0.1)
         n = len(each)
-        ax.plot(n * seen.t, unit * getattr(seen, key), ls="-", label="path")
-        ax.plot(
-            n * straight.t,
-            unit * getattr(straight, key),
-            ls="--",
-            label="straight line",
-        )
-        ax.axhline(
-            top, color=figures.COLOURS["black"], ls=":", lw=1.2, label="sup"
-        )
+        for method, one in (("k19", seen), ("line", straight)):
+            v = unit * getattr(one, key)
+            ax.plot(n * one.t, v, **figures.look(method))
+        ax.axhline(top, lw=1.2, **figures.look("proved", label="sup"))
     column[0].set(yscale="log", title=f"{n} segments")
     column[1].set(xlabel="segment", xlim=(0, n))
 axes[0, 0].set_ylabel("training loss")
 axes[1, 0].set_ylabel("training error (%)")
-_ = axes[1, 0].figure.legend(
-    *axes[1, 0].get_legend_handles_labels(),
-    loc="outside upper center",
-    ncols=3,
-    fontsize=8,
-)
+figures.legend(axes[1, 0])
 
 # %% [markdown]
 # {numref}`fig-dp-explore` is for walking along the 22 segments yourself. Below
@@ -566,9 +555,9 @@ cells = sweep.run(
 import numpy as np
 
 NAMES = [
-    ("end", "worse end", "grey", "o"),
-    ("line", "straight line", "orange", "s"),
-    ("path", "Theorem 1's path", "blue", "D"),
+    ("end", "worse end", "black", "o"),
+    ("line", "straight line", "grey", "s"),
+    ("path", "Theorem 1's path", "orange", "D"),
 ]
 
 

@@ -259,20 +259,13 @@ for ax, (path, sure) in zip(axes, walks.values()):
     n = len(path)
     along = interpolation.loss_curve(net, path, few, labels, points=13)
     shade(ax, path)
-    ax.plot(n * along.t, along.loss, ls="-", label="path")
-    ax.plot(n * direct.t, direct.loss, ls="--", label="straight line")
-    ax.axhline(
-        sure.upper, color=figures.COLOURS["black"], ls=":", label="proved"
-    )
+    ax.plot(n * along.t, along.loss, **figures.look("k19"))
+    ax.plot(n * direct.t, direct.loss, **figures.look("line"))
+    ax.axhline(sure.upper, **figures.look("proved"))
     ax.set(yscale="log", xlim=(0, n), xlabel="segment")
     ax.set_title(f"{n} segments")
 axes[0].set_ylabel("training loss")
-_ = axes[1].figure.legend(
-    *axes[1].get_legend_handles_labels(),
-    loc="outside upper center",
-    ncols=3,
-    fontsize=8,
-)
+figures.legend(axes[1])
 
 # %% [markdown]
 # Between the two dropout networks only three functions occur, those of
@@ -611,12 +604,12 @@ print(f"{sum(c['complete'] for c in cells)} of {len(cells)} within 5 %")
 # %% tags=["remove-cell"]
 ROWS = [
     ("√p ε", "purple", "^", lambda c, p: p**0.5 * c["epsilon"]),
-    ("straight line", "orange", "s", lambda c, p: c["line"]),
-    ("Theorem 3's path", "blue", "D", lambda c, p: c["path"]),
-    ("proved, few images", "green", "v", lambda c, p: c["certified"][1]),
-    ("found, same images", "black", ".", lambda c, p: c["certified"][0]),
+    ("straight line", "grey", "s", lambda c, p: c["line"]),
+    ("Theorem 3's path", "orange", "D", lambda c, p: c["path"]),
+    ("proved, few images", "black", "v", lambda c, p: c["certified"][1]),
+    ("found, same images", "blue", ".", lambda c, p: c["certified"][0]),
     ("narrow network", "gold", "x", lambda c, p: c["star"]),
-    ("worse end", "grey", "o", lambda c, p: max(c["start"])),
+    ("worse end", "black", "o", lambda c, p: max(c["start"])),
 ]
 
 
@@ -625,7 +618,7 @@ def draw_bridges(cells, p):
     one, two = figures.axes(2, size=(7.2, 3.6))
     for c in cells:
         t = np.linspace(0, 13, len(c["along"]))
-        one.plot(t, c["along"], "-", color=INKS[0], lw=1, alpha=0.8)
+        one.plot(t, c["along"], lw=1, alpha=0.8, **figures.look("k19"))
     one.set(yscale="log", xlabel="segment", ylabel="training loss")
     one.set_title("13 segments")
     for k, (_, colour, marker, value) in enumerate(ROWS):

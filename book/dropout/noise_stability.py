@@ -310,7 +310,7 @@ def draw_layers(net, s, m):
     for i in range(1, d + 1):
         style = dict(ls=figures.STYLES[i - 1], color=figures.CYCLE[i - 1])
         axes[0, 0].plot([], [], label=f"layer {i}", **style)
-    axes[0, 0].figure.legend(loc="outside upper center", ncol=d)
+    figures.legend(axes[0, 0])
 
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels of histograms for the fully connected network, a curve a layer: layer cushions between 0.11 and 0.37, interlayer cushions between 0.063 and 0.84, contractions between 1.1 and 4.8, smoothness ratios from 2.3 upwards."}, "figure": {"name": "fig-ns-mlp", "caption": "The fully connected network, 200 samples: the quantities of Definitions 2 and 3 layer by layer, as in K19's D.3.1 to D.3.4 (smoothness: every sample and draw, p = 0.2). Dotted: 1/√h, the root mean square cushion of layer 2 for a random direction."}}
@@ -408,12 +408,7 @@ for ax, i in zip(axes, (2, 4)):
     ax.set(xscale="log", yscale="log", title=f"layer {i}", xlabel="p")
     figures.log_ticks(ax, [0.02, 0.05, 0.1, 0.2, 0.5])
 axes[0].set_ylabel("movement of the linearised output")
-_ = axes[1].figure.legend(
-    *axes[1].get_legend_handles_labels(),
-    loc="outside upper center",
-    ncols=4,
-    fontsize=8,
-)
+figures.legend(axes[1])
 
 # %% [markdown]
 # **A logarithm.** Bernstein's bound is, up to a factor,
@@ -598,20 +593,13 @@ for ax, style in zip(axes, ("paper", "short")):
         if kind in shade:
             colour = figures.COLOURS[shade[kind]]
             ax.axvspan(k, k + 1, color=colour, alpha=0.12, lw=0)
-    ax.plot(n * along.t, along.loss, ls="-", label="path")
-    ax.plot(n * direct.t, direct.loss, ls="--", label="straight line")
-    ax.axhline(
-        sure.upper, color=figures.COLOURS["black"], ls=":", label="proved"
-    )
+    ax.plot(n * along.t, along.loss, **figures.look("k19"))
+    ax.plot(n * direct.t, direct.loss, **figures.look("line"))
+    ax.axhline(sure.upper, **figures.look("proved"))
     ax.set(yscale="log", xlim=(0, n), xlabel="segment")
     ax.set_title(f"{n} segments")
 axes[0].set_ylabel("training loss")
-_ = axes[1].figure.legend(
-    *axes[1].get_legend_handles_labels(),
-    loc="outside upper center",
-    ncols=3,
-    fontsize=8,
-)
+figures.legend(axes[1])
 
 # %% [markdown]
 # ## Where the proofs need a word more
@@ -752,15 +740,15 @@ cells = sweep.run(
 # %% tags=["remove-cell"]
 ROWS = [
     ("√p ε, p = 1/5", "purple", "^", lambda c: 0.2**0.5 * c["epsilon"]),
-    ("straight line", "orange", "s", lambda c: c["line"]),
-    ("Theorem 2's path, proved", "blue", "D", lambda c: c["path"][1]),
+    ("straight line", "grey", "s", lambda c: c["line"]),
+    ("Theorem 2's path, proved", "orange", "D", lambda c: c["path"][1]),
     (
         "Lemma 3's segment, proved",
         "green",
         "v",
         lambda c: np.mean([up for _, up in c["segment"]]),
     ),
-    ("worse end", "grey", "o", lambda c: max(c["start"])),
+    ("worse end", "black", "o", lambda c: max(c["start"])),
 ]
 
 

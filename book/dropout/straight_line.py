@@ -196,7 +196,7 @@ import numpy as np
 
 from book.tools import figures
 
-LINES = [("other", "blue", "-"), ("copy", "orange", "--")]
+LINES = [("other", "grey", "-"), ("copy", "black", "--")]
 NAMES = {"other": "to the other network", "copy": "to a permuted copy"}
 
 

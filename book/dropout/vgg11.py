@@ -446,20 +446,16 @@ def draw_layers(cells):
         log_ticks(ax, "y", *ax.get_ylim())
     for ax in axes[1]:
         ax.set_xlabel("layer")
-    axes[0, 0].figure.legend(
-        *axes[0, 0].get_legend_handles_labels(),
-        loc="outside upper center",
-        ncol=2,
-    )
+    figures.legend(axes[0, 0])
 
 
 def log_ticks(ax, which, low, high):
     """A few plain labels on a logarithmic axis."""
-    steps = (
-        [1] if high / low > 300 else [1, 3] if high / low > 10 else [1, 2, 4]
-    )
-    ticks = np.outer(10.0 ** np.arange(-3, 5), steps).flat
-    some = [v for v in ticks if low <= v <= high]
+    for steps in ([1], [1, 3], [1, 2, 4], [1, 1.5, 2, 3, 4, 6], range(10, 99)):
+        ticks = np.outer(10.0 ** np.arange(-4, 5), steps).flat
+        some = [v for v in ticks if low <= v <= high]
+        if len(some) > 1:
+            break
     figures.log_ticks(ax, some, which)
 
 
@@ -592,17 +588,14 @@ def draw_walk(w):
             if kind in ink:
                 colour = figures.COLOURS[ink[kind]]
                 ax.axvspan(k, k + 1, color=colour, alpha=0.12, lw=0)
-        for name, style, label in (
-            ("path", "-", "Theorem 3's path"),
-            ("line", "--", "straight line"),
-        ):
+        for name, method in (("path", "k19"), ("line", "line")):
             t = 13 * np.array(w[name]["t"])
-            ax.plot(t, w[name][key], ls=style, label=label)
+            ax.plot(t, w[name][key], **figures.look(method))
         ax.set(xlim=(0, 13), xlabel="segment", ylim=(0, None))
-    axes[0].axhline(np.log(10), color=figures.COLOURS["grey"], ls=":", lw=1)
+    axes[0].axhline(np.log(10), color=figures.COLOURS["black"], ls=":", lw=1)
     axes[0].set_ylabel("training loss")
     axes[1].set(ylabel="training accuracy (%)", ylim=(0, 101))
-    axes[1].legend(loc="lower left", fontsize=8)
+    figures.legend(axes[1])
 
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Loss and accuracy along Theorem 3's 13 segments between two eleven-layer networks on digits, with the straight line dashed: the line rises above the loss of guessing and falls to ten per cent accuracy, the path stays far below."}, "figure": {"name": "fig-vg-walk", "caption": "K19's Figure 3, right, and Figure 5 on digits, eleven layers: training loss and accuracy along Theorem 3's path (solid; orange: Lemma 3's segments, blue: affine, white: constant) and along the straight line (dashed). Dotted: the loss of guessing."}}

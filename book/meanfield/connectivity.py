@@ -334,13 +334,13 @@ def draw_path(cells, n):
         v = gather(cells, "seven", name)[1][0]
         t = np.linspace(0, 1, v.shape[1])
         m, sd = v.mean(0), v.std(0, ddof=1)
-        blue, orange = figures.COLOURS["blue"], figures.COLOURS["orange"]
-        ax.plot(t, m, "-", color=blue, label="along the path")
-        ax.fill_between(t, m - sd, m + sd, alpha=0.15, lw=0, color=blue)
+        look = figures.look("seven", label="along the path")
+        ax.plot(t, m, **look)
+        ink = look["color"]
+        ax.fill_between(t, m - sd, m + sd, alpha=0.15, lw=0, color=ink)
         top = bound(cells, name).mean()
-        ax.axhline(
-            top, color=orange, ls="--", label="larger end + dropout change"
-        )
+        told = "larger end + dropout change"
+        ax.axhline(top, **figures.look("proved", ls="--", label=told))
         ax.set_xticks(np.arange(8) / 7, [r"$\theta$", *"123456", r"$\theta'$"])
         ax.set(xlabel="knot", ylabel=label, xlim=(-0.01, 1.02))
         ax.set_ylim(0, 1.35 * top)
@@ -382,10 +382,10 @@ def draw_laws(cells, large_w, n):
 
 
 NAMES = {
-    "seven": "seven segments",
-    "five": "five segments",
-    "straight": "straight line",
-    "matched": "straight, neurons matched",
+    "seven": figures.look("seven", label="seven segments"),
+    "five": figures.look("five"),
+    "straight": figures.look("line"),
+    "matched": figures.look("matched", label="straight, neurons matched"),
 }
 
 
@@ -393,25 +393,17 @@ def draw_lines(cells, n):
     """Loss along four routes at width n, and the largest against N."""
     axes = figures.axes(2)
     mine = [c for c in cells if c["width"] == n]
-    for j, (name, label) in enumerate(NAMES.items()):
-        colour, style = figures.CYCLE[j], figures.STYLES[j]
+    for marker, (name, look) in zip(figures.MARKERS, NAMES.items()):
         v = gather(mine, name, "loss")[1][0].mean(0)
-        t = np.linspace(0, 1, len(v))
-        axes[0].plot(t, v, ls=style, color=colour, label=label)
+        axes[0].plot(np.linspace(0, 1, len(v)), v, **look)
         widths, top = gather(cells, name, "top_loss")
-        axes[1].errorbar(
-            widths,
-            top.mean(1),
-            top.std(1, ddof=1),
-            fmt=figures.MARKERS[j],
-            ls=style,
-            color=colour,
-        )
+        bars = top.mean(1), top.std(1, ddof=1)
+        axes[1].errorbar(widths, *bars, marker=marker, **look)
     axes[1].plot(
         widths,
         ends(cells, "loss").mean(1),
         ":",
-        color=figures.COLOURS["grey"],
+        color=figures.COLOURS["black"],
         label="larger end",
     )
     axes[0].set(xlabel="t", ylabel="test loss", xlim=(0, 1))
@@ -426,7 +418,7 @@ def draw_lines(cells, n):
     low, high = axes[1].get_ylim()
     marks = [v for v in (0.05, 0.1, 0.2, 0.5, 1, 2) if low < v < high]
     figures.log_ticks(axes[1], marks, which="y")
-    axes[0].figure.legend(loc="outside upper center", ncols=3)
+    figures.legend(axes[1])
 
 
 def epsilon(cells, name="seven"):
@@ -725,7 +717,7 @@ for name in NAMES:
     error = gather(cells, name, "top_error")[1].mean(1)
     for j in (-2, -1):
         print(
-            f"{NAMES[name]:25s} N = {n[j]}: "
+            f"{NAMES[name]['label']:25s} N = {n[j]}: "
             f"loss {added[j]:.3f} above the end, error {error[j]:.1f} %"
         )
 n, nearer = gather(cells, "nearer")

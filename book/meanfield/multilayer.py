@@ -467,8 +467,9 @@ def at_loss(name, level, which="train_loss"):
     return read
 
 
-def series(ax, widths, rows, *, j, label, line=True):
+def series(ax, widths, rows, *, j, label, line=True, ink=None):
     """Mean and deviation against the width, and the power law's line."""
+    ink = ink or figures.CYCLE[j]
     fit = fits.loglog(widths, rows) if line else None
     mean = [np.mean(row) for row in rows]
     sd = [np.std(row, ddof=1) if len(row) > 1 else 0 for row in rows]
@@ -477,11 +478,11 @@ def series(ax, widths, rows, *, j, label, line=True):
         mean,
         np.minimum(sd, 0.9 * np.abs(mean)),
         fmt=figures.MARKERS[j],
-        color=figures.CYCLE[j],
+        color=ink,
         label=f"{label}: {fit}" if line else label,
     )
     if line:
-        ax.plot(widths, fit(widths), lw=1, color=figures.CYCLE[j])
+        ax.plot(widths, fit(widths), lw=1, color=ink)
     return fit
 
 
@@ -600,13 +601,15 @@ def draw_drift(drifts, axes):
 def draw_pairs(pairs, axes):
     """The loss along a widest pair's path; the increases against N."""
     wide = max(pairs, key=lambda c: c["width"])
-    names = {"path": "the path", "line": "straight line"}
-    for j, (name, label) in enumerate(names.items()):
-        t, loss = wide[name]
-        style = dict(color=figures.CYCLE[j], ls=figures.STYLES[j])
-        axes[0].plot(t, loss, label=label, **style)
+    looks = {
+        "path": figures.look("seven", label="the path"),
+        "line": figures.look("line"),
+    }
+    for j, (name, look) in enumerate(looks.items()):
+        axes[0].plot(*wide[name], **look)
         widths, rows = gather(pairs, lambda c, name=name: c[f"{name}_rise"])
-        series(axes[1], widths, rows, j=j, label=label)
+        label, ink = look["label"], look["color"]
+        series(axes[1], widths, rows, j=j, label=label, ink=ink)
     axes[0].set(xlabel="t", ylabel=f"test loss, N = {wide['width']}")
     top = np.mean(gather(pairs, lambda c: c["path_rise"])[1][0])
     axes[1].plot(

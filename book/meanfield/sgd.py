@@ -376,8 +376,7 @@ def draw_distances(cells):
         ax.set_xlabel("effective width")
         ax.yaxis.set_minor_formatter("")
     axes[0].set_ylabel("distance at time T")
-    handles = axes[0].get_legend_handles_labels()
-    axes[0].figure.legend(*handles, loc="outside lower center", ncols=5)
+    figures.legend(axes[0])
 
 
 def draw_time(cells, chosen):

@@ -385,11 +385,7 @@ def draw_layers(cells, prunes):
         row[1].set(ylabel="test error (%)")
     for ax in axes[-1]:
         ax.set_xlabel("layer l")
-    axes[0, 1].figure.legend(
-        *axes[0, 1].get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=3,
-    )
+    figures.legend(axes[0, 1])
 
 
 def of(cells, dataset):
@@ -538,24 +534,19 @@ for dataset, rows in joined.items():
         print(f"highest training loss, {kind}: {row['highest']:.3f}")
 
 # %% tags=["remove-cell"]
-LINES = {
-    "straight": ("straight line", "grey", ":"),
-    "dropout": ("dropout path (K19)", "orange", "--"),
-    "subnetworks": ("subnetworks' path (N21)", "blue", "-"),
-}
+LINES = {"straight": "line", "dropout": "k19", "subnetworks": "n21"}
 
 
 def draw_paths(joined):
     """Training loss and test error along the three paths."""
     left, right = figures.axes(2)
     for name, row in joined.items():
-        label, colour, style = LINES[name]
-        look = dict(color=figures.COLOURS[colour], ls=style, label=label)
+        look = figures.look(LINES[name])
         left.plot(row["t"], row["loss"], **look)
         right.plot(row["t"], 100 * np.array(row["error"]), **look)
     left.set(yscale="log", xlabel="t along the path", ylabel="training loss")
     right.set(xlabel="t along the path", ylabel="test error (%)")
-    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
+    figures.legend(left)
 
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels along three paths between the same two networks. The straight line and the dropout path rise to the loss of a guess, above two, and to test errors of 70 and 80 per cent; the subnetworks' path stays below 0.1 in loss and below ten per cent in test error."}, "figure": {"name": "fig-se-paths", "caption": "Digits: three paths between the same two networks. The subnetworks' path is low in between, the dropout path and the straight line are not."}}

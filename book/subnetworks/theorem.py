@@ -414,16 +414,16 @@ for ax, way in zip(axes, (path, short)):
     for k, kind in enumerate(way.kinds):
         if kind == "affine":
             ax.axvspan(k, k + 1, color=colours["blue"], alpha=0.1, lw=0)
-    ax.plot(n * seen.t, seen.loss, ls="-", label="Theorem 4.1")
-    ax.plot(n * line.t, line.loss, ls="--", label="straight line")
-    for value, style, colour, label in (
-        (sure.attained, ":", "black", "its supremum"),
-        (other.attained, "-.", "green", "sup, K19's Theorem 1"),
+    ax.plot(n * seen.t, seen.loss, **figures.look("n21"))
+    ax.plot(n * line.t, line.loss, **figures.look("line"))
+    for value, look in (
+        (sure.attained, figures.look("proved", label="its supremum")),
+        (other.attained, figures.look("k19", ls="-.", label="sup, K19")),
     ):
-        ax.axhline(value, ls=style, color=colours[colour], lw=1.3, label=label)
+        ax.axhline(value, lw=1.3, **look)
     ax.set(yscale="log", xlabel="segment", xlim=(0, n), title=f"{n} segments")
 axes[0].set_ylabel("training loss")
-_ = axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+figures.legend(axes[1])
 
 # %% [markdown]
 # ## Corollary 4.2: sizes first, subsets later
@@ -632,9 +632,9 @@ cells = sweep.run(
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Highest training loss at the worse end, on the straight line, on the path over dropout networks and on the path over trained subnetworks, five pairs each of two shapes: the last is one to two orders of magnitude lower than the two before."}, "figure": {"name": "fig-st-cases", "caption": "Digits, 5 pairs each, trained without dropout, a point a pair, a stroke their mean: highest training loss at the worse end, on the straight line, and (exact suprema) on the paths of K19's Theorem 1 and N21's Theorem 4.1."}}
 NAMES = [
-    ("end", "worse end", "grey", "o"),
-    ("line", "straight line", "orange", "s"),
-    ("k19", "K19, Theorem 1", "green", "^"),
+    ("end", "worse end", "black", "o"),
+    ("line", "straight line", "grey", "s"),
+    ("k19", "K19, Theorem 1", "orange", "^"),
     ("n21", "N21, Theorem 4.1", "blue", "D"),
 ]
 ax = figures.axes(size=(7.2, 3.4))

@@ -222,11 +222,7 @@ def draw_width(cells):
         figures.log_ticks(ax, gather(cells, "O", part, what))
     axes[0].set_ylabel("training loss")
     axes[1].set_ylabel("test error (%)")
-    axes[0].figure.legend(
-        *axes[1].get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=2,
-    )
+    figures.legend(axes[1])
 
 
 # %% [markdown]

@@ -15,6 +15,20 @@ COLOURS = {
     "black": "#1b1f23",
 }
 CYCLE = [COLOURS[c] for c in COLOURS if c not in ("grey", "black")]
+# One colour and line a method, in every chapter: label, colour, line style
+METHODS = {
+    "line": ("straight line", "grey", "--"),
+    "matched": ("matched by weights", "gold", ":"),
+    "activations": ("by activations", "gold", "-."),
+    "repaired": ("the same, repaired", "gold", "-"),
+    "bezier": ("Bézier curve", "green", "-"),
+    "chain": ("chain", "green", "--"),
+    "k19": ("dropout path (K19)", "orange", "-"),
+    "n21": ("subnetworks (N21)", "blue", "-"),
+    "seven": ("seven segments (S20)", "purple", "-"),
+    "five": ("five segments", "purple", "-."),
+    "proved": ("proved", "black", ":"),
+}
 MARKERS = ["o", "s", "^", "D", "v"]
 STYLES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
 
@@ -62,7 +76,31 @@ def axes(columns=1, rows=1, *, size=None, **options):
     import matplotlib.pyplot as plt
 
     size = size or (7.2, 3.4 if rows == 1 else 2.7 * rows)
-    return plt.subplots(rows, columns, figsize=size, **options)[1]
+    made = plt.subplots(rows, columns, figsize=size, **options)[1]
+    if columns > 1 and options.get("sharey"):
+        for ax in made.flat:  # each is read alone on narrow screens
+            ax.tick_params(labelleft=True)
+    return made
+
+
+def look(method, **others):
+    """Matplotlib's options for a method's line: colour, style, label.
+
+    `others` come beside them or in their place.
+    """
+    label, colour, style = METHODS[method]
+    return {"color": COLOURS[colour], "ls": style, "label": label} | others
+
+
+def legend(ax, **options):
+    """The legend of a figure of panels, once, right of them all.
+
+    It names what `ax`, one of the panels, shows. Beside the panels nothing
+    is covered, and on narrow screens it comes below them.
+    """
+    options = {"fontsize": 8, "handlelength": 1.8} | options
+    handles = ax.get_legend_handles_labels()
+    return ax.figure.legend(*handles, loc="outside right upper", **options)
 
 
 def log_ticks(ax, values, which="x"):

@@ -6,6 +6,7 @@ Chromium whose name resolution is switched off.
 """
 
 import io
+import itertools
 import json
 import os
 import re
@@ -154,12 +155,16 @@ def test_an_id_is_on_a_page_once(documents):
 
 
 def test_figures_are_described_in_words(documents):
-    dumb = [
-        f"{file.name}: {picture.get('src')}: {picture.get('alt')!r}"
-        for file, document in documents.items()
-        for picture in document.pictures
-        if len(picture.get("alt") or "") < ALT
-    ]
+    dumb = []
+    for file, document in documents.items():
+        told = set()  # a panel of a picture has its words from the first
+        for picture in document.pictures:
+            src, alt = picture.get("src"), picture.get("alt") or ""
+            if len(alt) < ALT and not (alt == "" and src in told):
+                dumb.append(f"{file.name}: {src}: {alt!r}")
+            elif alt and src in told:
+                dumb.append(f"{file.name}: {src}: described twice")
+            told.add(src)
     assert not dumb
 
 
@@ -239,6 +244,25 @@ def test_no_page_scrolls_sideways(tab, width):
     tab.resize(width)
     over = tab.evaluate("document.scrollingElement.scrollWidth - innerWidth")
     assert over <= 0
+
+
+@pytest.mark.browser
+def test_panels_are_stacked_on_narrow_screens(tab):
+    """Each panel as wide as the page, below the one before it; else once."""
+    seen = """[...document.querySelectorAll(".stacked")].map(e =>
+      [e.getBoundingClientRect().width, ...[...e.children].filter(
+        c => c.checkVisibility()).map(c => c.getBoundingClientRect())
+        .map(b => [b.left, b.top, b.width, b.height])])"""
+    tab.resize(1280)
+    assert all(len(row) == 2 for row in tab.evaluate(seen))
+    tab.resize(400)
+    for room, *panels in tab.evaluate(seen):
+        assert len(panels) > 1
+        assert max(p[2] for p in panels) > 0.99 * room > 320
+        assert len({p[0] for p in panels}) == 1
+        for above, below in itertools.pairwise(panels):
+            assert below[1] >= above[1] + above[3]
+            assert abs(below[3] - above[3]) < 2
 
 
 # boxes that scroll on their own, out of the keyboard's reach
