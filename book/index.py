@@ -68,7 +68,8 @@ show(scores.summary())
 # another parameter, and the chapters' `.py` files open in JupyterLab or run
 # as plain scripts.
 #
-# To use a construction on your own network, start from the package:
+# {ref}`yours` is the chapter to run on two networks of your own. To use a
+# construction in code, start from the package:
 
 # %%
 import torch

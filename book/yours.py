@@ -352,7 +352,7 @@ print(f"A and B are epsilon-connected with epsilon = {above(epsilon)}")
 # lines are hard to bound ({ref}`dropout-certificates`); the papers' paths
 # are not.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels on logarithmic axes. Left: the loss along each of the ways from the first network to the second, with a dotted line at each way's certified bound. Right: the loss of the best dropout networks against the first layer that drops units, for both networks, with lines at the networks' own losses."}, "figure": {"name": "fig-yours", "caption": "Left: the loss along the ways across, computed at points, and dotted the certified bound of each. The matched lines end at the second network with its units in another order. Right: the loss of the best dropout network found that drops half of the units of this layer and of all above it; dotted: the two networks themselves."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels on logarithmic axes. Left: the loss along each of the ways from the first network to the second, with a dotted line at each way's certified bound. Right: the loss of the best dropout networks against the first layer that drops units, for both networks, with lines at the networks' own losses."}, "figure": {"name": "fig-yours", "caption": "Left: the loss along the ways across, computed at points, and thin the certified bound of each. The matched lines end at the second network with its units in another order. Right: the loss of the best dropout network found that drops half of the units of this layer and of all above it; thin: the two networks themselves."}}
 from book.tools import figures
 
 axes = figures.axes(2, size=(7.2, 4.2))
