@@ -127,7 +127,7 @@ def path_ratio(widths, points, n=2000):
     return total, 2 * net.depth, few / 3 * total / ours
 
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"]
 depth_rows = []
 with torch.no_grad():
     for d in depths:
@@ -369,7 +369,7 @@ ax.grid(axis="y", visible=False)
 # routines on a GPU, against their Torch references, eager autograd and the
 # GPU's own ceilings; it leaves a record that this page shows.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"]
 import json
 
 from book.tools import gpu, records

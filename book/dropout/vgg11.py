@@ -87,7 +87,7 @@ run = chapter.start(
 #   nothing in the verdict.
 
 
-# %%
+# %% tags=["hide-input"]
 def stage(rates, epochs, step_size, halve, batch=128):
     """Some epochs with `rates` times a case's dropout rates.
 
@@ -181,7 +181,7 @@ scale = run.scale(
 # networks: $\theta^A$ and $\theta^B$; a narrow $\theta^*$ for the bridge,
 # without dropout; and one of full width without dropout, "plain".
 
-# %%
+# %% tags=["hide-input"]
 import functools
 from dataclasses import replace
 
@@ -265,7 +265,7 @@ def accuracies(*, kind, who, s):
     return {"kind": kind, "who": who, "accuracy": found}
 
 
-# %%
+# %% tags=["hide-input"]
 def named(c):
     """A case's name, from its settings or from its results."""
     return f"{c['kind']} {c['who']}"
@@ -362,6 +362,7 @@ def quantities(*, kind, who, s):
     }
 
 
+# %% tags=["hide-input"]
 def finite(values):
     """The finite values, flat, float64, on the CPU."""
     values = values.flatten().double().cpu()
@@ -655,7 +656,7 @@ if s := scale.get("digits"):
 # same code at full width; its cells, once recorded, judge the claims.
 
 
-# %%
+# %% tags=["hide-input"]
 def judge(measure, correct, stable, walks, resisted):
     """All claims about VGG-11 at full width that these cells measure."""
     pair = [c["accuracy"] for c in of(correct, "full") if c["who"] in "AB"]

@@ -85,7 +85,7 @@ run = chapter.start(
 # at different times. `std` and `steps` are given for $\theta$, then for
 # $\theta'$.
 
-# %%
+# %% tags=["hide-input"]
 scale = run.scale(
     laptop=dict(
         dataset="digits",
@@ -575,7 +575,7 @@ def along(net, path, x, y):
 # neuron.
 
 
-# %%
+# %% tags=["hide-input"]
 STORE = run.store if run.profile == "paper" else ""  # for checkpoints
 
 
@@ -606,7 +606,7 @@ def pair(*, dataset, width, trial, dtype, frames=False, **how):
     return result | laws(both, bins=40 if trial == 0 else 0)
 
 
-# %%
+# %% tags=["hide-input"]
 fixed = dict(scale)
 widths, trials = fixed.pop("widths"), fixed.pop("trials")
 cells = run.cells(

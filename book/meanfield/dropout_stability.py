@@ -102,7 +102,7 @@ run = chapter.start(
 # size times *epochs*, and so are ours. The laptop run uses the 8 × 8 digits of
 # scikit-learn, the paper's scale is MNIST.
 
-# %%
+# %% tags=["hide-input"]
 scale = run.scale(
     laptop=dict(
         cases={
@@ -210,7 +210,7 @@ def terms(theta, d, kept):
 # at the end it also keeps fewer neurons than half, $|A| = 25, 50, 100, \dots$
 
 
-# %%
+# %% tags=["hide-input"]
 def trial(
     *,
     dataset,
@@ -269,7 +269,7 @@ def trial(
     }
 
 
-# %%
+# %% tags=["hide-input"]
 def grid(widths, trials, **point):
     """A point a network: first one at every width, then the next ones."""
     how = dict(looks=scale["looks"], dtype=scale["dtype"])
@@ -613,7 +613,7 @@ draw_kept(cells, chosen=[400, 800, 1600])
 # prediction.
 
 
-# %%
+# %% tags=["hide-input"]
 def ratios(cells):
     """Largest ratio of changes in loss between widths, as many kept."""
     seen = {}

@@ -193,7 +193,7 @@ for name, sigmas in readings.items():
 # never exceeds its first value.
 
 
-# %%
+# %% tags=["hide-input"]
 def case(dataset, widths, trials, std, step_size, steps, **more):
     """A row below; `std` is the deviation of each layer's initial entries."""
     if not isinstance(trials, list):
@@ -298,7 +298,7 @@ scale = run.scale(
 # $|L_N(\theta) - L_{|A|}(\theta_S)|$ over these six, the *added error* the
 # mean increase in error. The training loss is looked at on 10 000 examples.
 
-# %%
+# %% tags=["hide-input"]
 from functools import cache
 from pathlib import Path
 
@@ -397,7 +397,7 @@ def trial(
     }
 
 
-# %%
+# %% tags=["hide-input"]
 def grid(widths, trials, **point):
     """A point a trial; `trials` says how many there are at each width."""
     return [
@@ -744,7 +744,7 @@ same = all(torch.allclose(v, w, rtol=1e-12) for v, w in zip(theta, twin))
 print(f"exponents 1, 2, 1 take the mean-field step: {same}")
 
 
-# %%
+# %% tags=["hide-input"]
 def drift(*, dataset, width, trial, powers, swell, step_size, steps, dtype):
     """How far the middle weights of a three-layer network move."""
     d = load(dataset, dtype)
@@ -929,7 +929,7 @@ draw_pairs(pairs, figures.axes(2, size=(7.2, 4.2)))
 # width, where the paper has 20. Which of the paper's cases are on record, and
 # how far in its own unit of time, step size times epochs, they went:
 
-# %%
+# %% tags=["hide-input"]
 DATA = {"mnist": 60_000, "digits": 1297}  # training examples; 50 000 else
 
 

@@ -79,7 +79,7 @@ run = chapter.start(
 # The paper trains three architectures; the laptop run trains six layers of 40
 # neurons on the 8 × 8 digits, deep and narrow on purpose.
 
-# %%
+# %% tags=["hide-input"]
 scale = run.scale(
     laptop={
         "digits": dict(
@@ -142,7 +142,7 @@ scale = run.scale(
 # The originals are trained until they make no error on the training set, and
 # five epochs beyond, without dropout or weight decay.
 
-# %%
+# %% tags=["hide-input"]
 import functools
 from fractions import Fraction
 
@@ -286,7 +286,7 @@ def experiment_b(
     )
 
 
-# %%
+# %% tags=["hide-input"]
 def best(s):
     """(loss, error) of the draw that was best in training."""
     table = [s.train_loss, s.train_error, s.test_loss, s.test_error]
@@ -311,7 +311,7 @@ def cell(**which):
     return found
 
 
-# %%
+# %% tags=["hide-input"]
 def named(c):
     """A case's name, from its settings or from its results."""
     return (
@@ -485,7 +485,7 @@ def routes(ends, best, **which):
     }
 
 
-# %%
+# %% tags=["hide-input"]
 def connect(best, **which):
     """Loss and error along the three paths, and their suprema."""
     ends = [original(model=m, **which) for m in (0, 1)]
@@ -611,7 +611,7 @@ chapter.show(shown)
 # (`table1`); as long as they are not recorded, the rows on Table 1 stay open.
 
 
-# %%
+# %% tags=["hide-input"]
 def as_published(*, dataset, hidden, momentum, halve, epochs, dtype):
     """Table 1's (O), from the default initialisation: loss by epochs."""
     d = samples(dataset, dtype)

@@ -84,6 +84,21 @@ def test_chapters_show_at_most_79_columns():
                 assert len(line) <= 79, f"{name}: {line}"
 
 
+def test_chapters_show_what_computes_and_fold_the_rest():
+    from book.tools import notebooks, site
+
+    folded = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+    for name in site.chapters():
+        seen = 0
+        for cell in notebooks.convert(site.source(name)).cells:
+            hidden = folded & {*cell.metadata.get("tags", [])}
+            if cell.cell_type == "code" and not hidden:
+                seen += sum(
+                    bool(row.strip()) for row in cell.source.split("\n")
+                )
+        assert seen <= 150, f"{name} shows {seen} lines of code: fold some"
+
+
 def test_displayed_equations_are_labelled():
     from book.tools import notebooks, site
 
