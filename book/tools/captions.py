@@ -7,14 +7,16 @@ A committed rendering carries each figure's data in numbers (``digest``).
   first or last value, on either axis, and no label or title mentions;
 - "below 3" where no curve stays there, "above 3" where none comes there;
 - "falls" and "rises" where no curve ends lower, or higher, than it began;
-- "monotone" where a curve is not.
+- "monotone" where a curve is not;
+- "the path stays below the line" where both are drawn, by these names, and
+  in no panel the highest and lowest values of the one are below the other's.
 
 It reads numbers in figures only, and no words such as "a half". Settings, as
 in "N = 800" or "5 pairs", are left to the code that has them.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 NUMBER = r"[-−]?\d+(?:\.\d+)?(?:e-?\d+)?"
 SOME = r"(?:about|nearly|around|near|some|roughly|almost|to about|mostly)"
@@ -126,6 +128,7 @@ class Series:
     total: float
     first: float | None = None
     last: float | None = None
+    panel: int = 0
 
     @property
     def monotone(self):
@@ -146,8 +149,9 @@ class Series:
 
 def series(digest):
     """Every row of numbers in a figure's digest."""
-    found, label = [], ""
+    found, label, panel = [], "", 0
     for line in digest.splitlines():
+        panel += line.startswith(" axes")
         if match := re.match(r"  line '(.*)'", line):
             label = match[1]
         row = re.match(r"\s+(.+?) n=(\d+) scale=(\S+) (.+)", line)
@@ -159,7 +163,8 @@ def series(digest):
             if kind.endswith(" path") or "Collection" in kind:
                 continue  # outlines, x and y mixed
             name = label if kind in "xy" else kind
-            found.append(Series(name, kind, n, low, high, mean, total, *ends))
+            one = Series(name, kind, n, low, high, mean, total, *ends)
+            found.append(replace(one, panel=panel))
     return _without_caps(found)
 
 
@@ -246,7 +251,54 @@ def faults(text, digest):
     for word, (pattern, seen) in moves.items():
         if re.search(pattern, text) and seen and not any(seen):
             said.append(f"no curve {word}")
+    return said + misplaced(text, rows)
+
+
+def misplaced(text, rows):
+    """Sentences on curves said to lie below, or above, each other that do not.
+
+    One panel that draws both, and has the highest and the lowest value of
+    the one below the other's, bears the words out.
+    """
+    said = []
+    for one, side, other in compared(text):
+        seen = []
+        for panel in {s.panel for s in rows}:
+            curves = [s for s in rows if s.panel == panel and s.axis == "y"]
+            a, b = _named(one, curves), _named(other, curves)
+            if a and b and a != b:
+                low, up = (a, b) if side in ("below", "under") else (b, a)
+                room = 1e-3 * max(abs(up.low), abs(up.high))
+                seen.append(low.high < up.high and low.low <= up.low + room)
+                names = f"{a.name!r} is not {side} {b.name!r}"
+        if seen and not any(seen):
+            said.append(names)
     return said
+
+
+def compared(text):
+    """[(words before, "below" or the like, words after)] of every clause."""
+    found = []
+    for clause in re.split(r"[.;:,](?!\w)|\b(?:and|while|but)\b", text):
+        words = re.findall(r"[\w']+", clause)
+        for k, word in enumerate(words):
+            if word in ("below", "under", "above", "over"):
+                found.append((words[max(k - 7, 0) : k], word, words[k:][1:7]))
+    return found
+
+
+def _named(words, curves):
+    """The curve that words name by such as it has for itself, or None."""
+    words = {w.lower().removesuffix("'s").strip("'") for w in words}
+    if words & {"it", "its", "both", "which"}:
+        return None
+    names = {s.name: {*re.findall(r"\w+", s.name.lower())} for s in curves}
+    hits = {}
+    for name, mine in names.items():
+        others = set().union(*(v for k, v in names.items() if k != name))
+        if words & (mine - others - {"the", "of", "a", "same", "loss", "to"}):
+            hits[name] = next(s for s in curves if s.name == name)
+    return next(iter(hits.values())) if len(hits) == 1 else None
 
 
 def _borne(value, number, before, after, rows):

@@ -26,6 +26,11 @@ def figure(*curves, log=False):
 
 X = np.linspace(0, 1, 11)
 HILL = figure((X, 3 * X * (1 - X), "line"), (X, 0.2 + 0 * X, "path"))
+PAIR = figure(
+    (X, 1 + 3 * X * (1 - X), "straight line"),
+    (X, 1 + X * (1 - X), "dropout path (K19)"),
+    (X, 0.5 + 0 * X, "flat one"),
+)
 FALL = figure((10 * X + 1, 8 / (10 * X + 1), "loss"))
 
 
@@ -66,6 +71,33 @@ def test_the_direction_is_seen():
     assert captions.faults("It rises and falls back.", HILL) == []
     rise = figure((X, X, "loss"))
     assert captions.faults("The loss falls.", rise) == ["no curve falls"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The path stays far below the line.",
+        "The straight line rises well above the dropout path.",
+        "A hill: the line lies above that of the path, and it is smooth.",
+        "The path is below it.",
+    ],
+)
+def test_curves_that_lie_as_said_pass(text):
+    assert captions.faults(text, PAIR) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("The path lies above the straight line.", "not above"),
+        ("Both start at 1; the line stays below the path.", "not below"),
+        ("The line is hardly under that of the dropout path.", "not under"),
+        ("The path lies below the flat one.", "not below"),
+    ],
+)
+def test_curves_that_do_not_lie_as_said_are_found(text, fault):
+    (found,) = captions.faults(text, PAIR)
+    assert fault in found
 
 
 def test_error_bars_do_not_lend_their_ends():
