@@ -146,6 +146,7 @@ name = scale["dataset"]
 d = run.uses(data.find(place(name) if name.endswith(".npz") else name))
 shape = tuple(d.train.x.shape[1:])
 folder = run.folder
+folder.mkdir(parents=True, exist_ok=True)
 for who, file in (("first", first), ("second", second)) if first else ():
     content = Path(place(file)).read_bytes()
     mark = hashlib.sha256(content).hexdigest()[:16]

@@ -29,6 +29,7 @@ from book.tools import (
     site,
     verdicts,
 )
+from book.tools.digest import show
 from kernels import device, sweep, training
 
 
@@ -128,15 +129,12 @@ class Run:
 
     @property
     def folder(self):
-        """Where a run with other parameters leaves files: by its notebook.
+        """Where files go: by the notebook, of a run with other parameters.
 
         The files of the chapter's own run go when the run does.
         """
-        if not self.changed:
-            return Path(self.store)
-        folder = Path(self._out or Path(records.ROOT, "_build/runs/script"))
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        own = Path(records.ROOT, "_build/runs/script")
+        return Path(self._out or own if self.changed else self.store)
 
     def cells(self, kind, cell, grid, name):
         """Results of the cells of a grid that `cases` picks, resumable.
@@ -275,13 +273,13 @@ class Run:
 
     def footer(self):
         """Show where this run's numbers, and the recorded ones, come from."""
-        print(f"{self.profile} run: {lines(self.provenance())}")
+        print(f"{self.profile} run: {records.words(self.provenance())}")
         if self.changed:
             print(f"  changed: {self.words()}")
         if self._record and self.profile == "laptop":
             known = self._record["provenance"]
             print(
-                f"recorded paper-scale run: {lines(known)}; "
+                f"recorded paper-scale run: {records.words(known)}; "
                 f"commit {known['commit']}; {known['date']}; "
                 f"{known['seconds'] / 60:.0f} min"
             )
@@ -289,21 +287,6 @@ class Run:
                 print(f"  {cells}")
         seconds = time.perf_counter() - self._began
         print(f"this run took {seconds:.0f} s", file=sys.stderr)
-
-
-def lines(known):
-    """Provenance in words: machine and versions, seed and data, key."""
-    data = "; ".join(
-        f"{name} {d['fingerprint']} ({d['source']})"
-        for name, d in known["data"].items()
-    )
-    return (
-        f"{known['device_name']} ({known['device']}); "
-        f"Python {known['python']}, torch {known['torch']}, "
-        f"NumPy {known['numpy']}\n"
-        f"  seed {known['seed']}; data: {data or 'none'}\n"
-        f"  key {known['key']}"
-    )
 
 
 def start(name, profile, *, seed=0, cases="", **values):
@@ -341,14 +324,3 @@ def start(name, profile, *, seed=0, cases="", **values):
     if run.changed:
         print(f"changed: {run.words()}")
     return run
-
-
-def show(thing):
-    """Display `thing` in a notebook, print it in a script."""
-    try:
-        from IPython import get_ipython
-        from IPython.display import display
-    except ImportError:
-        print(thing)
-        return
-    display(thing) if get_ipython() else print(thing)

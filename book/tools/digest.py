@@ -90,3 +90,14 @@ def install():
     shell.display_formatter.formatters["text/plain"].for_type(
         Figure, lambda figure, p, cycle: p.text(digest(figure))
     )
+
+
+def show(thing):
+    """Display `thing` in a notebook, print it in a script."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        print(thing)
+        return
+    display(thing) if get_ipython() else print(thing)

@@ -92,3 +92,18 @@ def commit(root=ROOT):
     if head.returncode:
         return "unknown"
     return head.stdout.strip() + ("+edits" if edited.stdout.strip() else "")
+
+
+def words(known):
+    """Provenance in words: machine and versions, seed and data, key."""
+    data = "; ".join(
+        f"{name} {d['fingerprint']} ({d['source']})"
+        for name, d in known["data"].items()
+    )
+    return (
+        f"{known['device_name']} ({known['device']}); "
+        f"Python {known['python']}, torch {known['torch']}, "
+        f"NumPy {known['numpy']}\n"
+        f"  seed {known['seed']}; data: {data or 'none'}\n"
+        f"  key {known['key']}"
+    )

@@ -73,9 +73,9 @@ def test_every_record_in_the_book_has_its_provenance():
 
 def test_the_provenance_names_stored_and_drawn_data():
     run = chapter.Run("meanfield/sgd", "laptop")
-    assert "data: none" in chapter.lines(run.provenance())
+    assert "data: none" in records.words(run.provenance())
     digits = run.uses(data.load("digits"))
     run.draws("Gaussians", "gaussian_sample")
-    words = chapter.lines(run.provenance())
+    words = records.words(run.provenance())
     assert f"digits {digits.fingerprint}" in words
     assert "Gaussians drawn afresh (gaussian_sample)" in words
