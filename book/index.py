@@ -103,36 +103,4 @@ for name, path in {
 # %% [markdown]
 # ## How to cite
 #
-# This book, and the papers whose results it runs:
-#
-# ```bibtex
-# @misc{connectedlandscape,
-#   author = {{The Connected Landscape}},
-#   title  = {The Connected Landscape: three papers on mode connectivity, run and certified},
-#   note   = {Jupyter book with tested kernels; state the commit that you used},
-#   year   = {2026},
-# }
-#
-# @inproceedings{kuditipudi2019,
-#   author    = {Rohith Kuditipudi and Xiang Wang and Holden Lee and Yi Zhang and Zhiyuan Li and Wei Hu and Rong Ge and Sanjeev Arora},
-#   title     = {Explaining landscape connectivity of low-cost solutions for multilayer nets},
-#   booktitle = {Neural Information Processing Systems (NeurIPS)},
-#   pages     = {14601--14610},
-#   year      = {2019},
-# }
-#
-# @inproceedings{shevchenko2020,
-#   author    = {Alexander Shevchenko and Marco Mondelli},
-#   title     = {Landscape connectivity and dropout stability of {SGD} solutions for over-parameterized neural networks},
-#   booktitle = {International Conference on Machine Learning (ICML)},
-#   pages     = {8773--8784},
-#   year      = {2020},
-# }
-#
-# @misc{nguyen2021,
-#   author       = {Quynh Nguyen and Pierre Br{\'e}chet and Marco Mondelli},
-#   title        = {On connectivity of solutions in deep learning: the role of over-parameterization and feature quality},
-#   howpublished = {arXiv:2102.09671},
-#   year         = {2021},
-# }
-# ```
+# {ref}`how-to-cite` has the entries of this book and of the three papers.

@@ -84,6 +84,13 @@ def point(app, config):
     options.setdefault("tex", {})["packages"] = {"[+]": ["mathtools"]}
 
 
+def links(app, config):
+    """A configured repository is linked to, with each page's source."""
+    options = config.html_theme_options
+    known = bool(options.get("repository_url"))
+    options["use_repository_button"] = options["use_source_button"] = known
+
+
 def copy(source: Path, to: Path):
     """Copy the parts of MathJax that pages use."""
     for part in (f"{name}.js" for name in LOADED + BESIDE):
@@ -119,5 +126,6 @@ def finish(app, exception):
 def setup(app):
     app.setup_extension("sphinx.ext.mathjax")
     app.connect("config-inited", point, priority=900)
+    app.connect("config-inited", links, priority=900)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
