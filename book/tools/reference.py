@@ -14,7 +14,7 @@ from pathlib import Path
 
 from book.tools import records, scores, site, verdicts
 from book.tools.statements import STATEMENTS, WORDS
-from kernels.runs.imports import statements
+from kernels.runs.sources import statements
 
 ROOT = records.ROOT
 CITED = {

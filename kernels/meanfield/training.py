@@ -99,9 +99,7 @@ def train(
     ------
     FloatingPointError
         When a loss is not finite.
-    ValueError
-        Otherwise.
-    TypeError
+    ValueError, TypeError
         For arguments that do not fit.
     """
     trials, sizes = model.shape(theta)

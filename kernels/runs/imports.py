@@ -9,6 +9,28 @@ from pathlib import Path
 Statement = tuple[int, str, tuple[str, ...]]  # level, module, members
 
 
+def with_imports(path: Path, roots: Sequence[Path]) -> tuple[Path, ...]:
+    """A file that may lie anywhere, and all that it consists of."""
+    path = path.resolve(strict=True)
+    dotted = label(path, roots).removesuffix(".py").replace("/", ".")
+    return reached([path, *files_of(dotted, roots)], roots)
+
+
+def reached(first: Sequence[Path], roots: Sequence[Path]) -> tuple[Path, ...]:
+    """These files, all that they import, and CUDA sources beside them."""
+    found = functools.cache(functools.partial(files_of, roots=roots))
+    seen, waiting = set(), list(first)
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            for name in imports(path, roots):
+                waiting.extend(found(name))
+    for folder in {path.parent for path in seen}:
+        seen.update(folder.glob("*.cu"), folder.glob("*.cuh"))
+    return tuple(sorted(seen))
+
+
 def label(path: Path, roots: Sequence[Path]) -> str:
     """A file's path below the root that holds it, or its bare name."""
     path = path.resolve()
