@@ -15,10 +15,27 @@ sys.path.insert(0, str(ROOT))
 from book.tools import kernel as ours  # noqa: E402
 from book.tools.compare import Output  # noqa: E402
 
+# what takes longest begins first, else one process ends long after the others
+FIRST = ("tests/book/test_site.py", "book/", "tests/book/")
+
+
+def pytest_collection_modifyitems(items):
+    """The site's pages, the chapters, the book's tests; kernels' many last."""
+
+    def rank(item):
+        file = item.path.relative_to(ROOT).as_posix()
+        return next(
+            (k for k, name in enumerate(FIRST) if file.startswith(name)),
+            len(FIRST),
+        )
+
+    items.sort(key=rank)
+
 
 def pytest_configure(config):
     """Teach nbval tolerance, and to pass over progress bars."""
     option = config.option
+    option.loadscopereorder = False  # xdist's: files with many tests first
     if not (getattr(option, "nbval", 0) or getattr(option, "nbval_lax", 0)):
         return
     from jupyter_client import KernelManager

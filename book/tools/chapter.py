@@ -56,15 +56,8 @@ class Run:
         out=None,
     ):
         values = dict(values or {}) | ({"cases": cases} if cases else {})
-        known = parameters.read(name) if values else {}
         parameters.Parameter("profile", "laptop").check(profile)
-        for key, value in values.items():
-            if key not in known:
-                raise ValueError(
-                    f"{key!r} is no parameter of {name}; its cell tagged "
-                    f"parameters has: {', '.join(known)}"
-                )
-            known[key].check(value)
+        known = parameters.checked(name, values)
         self.name = name
         self.profile = profile
         self.changed = parameters.changed(known, values, told)
@@ -175,7 +168,7 @@ class Run:
 
     def measure(self, claim, values):
         """Note measurements of a claim, by its id, or of ID-repaired."""
-        self.measures[self._known(claim)] = claims.measure(values)
+        self.measures[claims.known(claim, self.name)] = claims.measure(values)
 
     def remeasure(self, claim, values):
         """Note measurements that are taken from the recorded results.
@@ -184,17 +177,7 @@ class Run:
         """
         if self._record is not None:
             measured = claims.measure(values)
-            self._record["measures"][self._known(claim)] = measured
-
-    def _known(self, claim):
-        known = []
-        for c in claims.of(self.name):
-            known += [c.id, f"{c.id}-repaired"] if c.repair else [c.id]
-        if claim not in known:
-            raise ValueError(
-                f"claim is {claim!r}; {self.name} judges {', '.join(known)}"
-            )
-        return claim
+            self._record["measures"][claims.known(claim, self.name)] = measured
 
     def finish(self, results):
         """Keep the results: a recorded run writes the chapter's record.

@@ -213,6 +213,18 @@ def of(chapter, root=ROOT):
     return [c for c in load(root) if c.chapter == chapter]
 
 
+def known(claim, chapter):
+    """`claim`, an id or ID-repaired that `chapter` judges; else ValueError."""
+    found = []
+    for c in of(chapter):
+        found += [c.id, f"{c.id}-repaired"] if c.repair else [c.id]
+    if claim not in found:
+        raise ValueError(
+            f"claim is {claim!r}; {chapter} judges {', '.join(found)}"
+        )
+    return claim
+
+
 def measure(values):
     """{"mean", "sd", "n"} of repeated measurements, or of one number."""
     if hasattr(values, "tolist"):

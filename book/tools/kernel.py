@@ -114,7 +114,7 @@ def main(said, rest):
     word = json.loads(said)
     sys.path.insert(0, word["root"])
     if os.name == "posix":  # elsewhere ipykernel itself watches the parent
-        parent = int(os.environ.pop("JPY_PARENT_PID", 0)) or os.getppid()
+        parent = int(os.environ.get("JPY_PARENT_PID", 0)) or os.getppid()
         threading.Thread(
             target=watch, args=(parent, word["scratch"]), daemon=True
         ).start()
@@ -125,6 +125,11 @@ def main(said, rest):
 
         def load_config_file(self, *_, **__):
             """Nobody's configuration."""
+
+        def init_poller(self):
+            """`watch` looks after the parent; elsewhere ipykernel does."""
+            if os.name != "posix":
+                super().init_poller()
 
     App.launch_instance(argv=rest)
 

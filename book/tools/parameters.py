@@ -117,6 +117,19 @@ def parse(words, known, chapter):
     return given
 
 
+def checked(name, values):
+    """The parameters of chapter `name` that `values` set, which must fit."""
+    known = read(name) if values else {}
+    for key, value in values.items():
+        if key not in known:
+            raise ValueError(
+                f"{key!r} is no parameter of {name}; its cell tagged "
+                f"parameters has: {', '.join(known)}"
+            )
+        known[key].check(value)
+    return known
+
+
 def listing(name, root=site.ROOT):
     """The parameters of chapter `name` with their defaults, as text."""
     lines = [f"parameters of {name} (-p NAME=VALUE):"]
