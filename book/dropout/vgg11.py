@@ -457,7 +457,7 @@ def log_ticks(ax, which, low, high):
         some = [v for v in ticks if low <= v <= high]
         if len(some) > 1:
             break
-    figures.log_ticks(ax, some, which)
+    figures.log_ticks(ax, some[:: 1 + len(some) // 4], which)
 
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four histograms over samples for layer 6 of the network trained with dropout on digits: layer cushion, interlayer cushion, activation contraction and interlayer smoothness, all values well away from zero."}, "figure": {"name": "fig-vg-six", "caption": "K19's Figure 3, left, on digits: layer 6 of eleven, the share of samples (smoothness: of samples and draws) for each quantity."}}
