@@ -3,6 +3,8 @@
 import heapq
 import math
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -16,7 +18,11 @@ from kernels.certificates.bounds import (
 )
 from kernels.certificates.engine import Task
 from kernels.certificates.errors import error_bounds
+from kernels.certificates.samples import Samples
 from kernels.runs.progress import progress
+
+# of an interval: loss bound, its rounding, error bound, measures at both ends
+Interval = tuple[float, float, float, list[tuple[float, float, float, float]]]
 
 _HELD_CUDA = 1 << 26  # numbers of one layer's activations held at once
 
@@ -26,13 +32,14 @@ def bisect(task: Task) -> bool:
 
     As ``engine.Task`` says.  Cost: about seven forward passes an interval.
     """
-    known, leaves, spent = task.known, [], 0
+    known, spent = task.known, 0
+    leaves: list[tuple[float, int, float, float, float, float]] = []
     end = math.inf
     if task.seconds is not None:
         end = time.monotonic() + task.seconds
     initial = max(1, min(task.initial, task.budget // len(task.segments)))
 
-    def bound(k, places, cap):
+    def bound(k: int, places: list[float], cap: tuple[float, ...]) -> None:
         found = intervals(task.data, k, places)
         for a, b, (loss, slack, error, ends) in zip(places, places[1:], found):
             for s, (value, _, wrong, _) in zip((a, b), ends):
@@ -66,7 +73,9 @@ def bisect(task: Task) -> bool:
     return done
 
 
-def intervals(data, segment, places):
+def intervals(
+    data: Samples, segment: int, places: list[float]
+) -> Iterator[Interval]:
     """One (loss bound, its rounding, error bound, both ends) an interval."""
     blocks = _fused(data, segment, places)
     if blocks is None:
@@ -94,13 +103,15 @@ def intervals(data, segment, places):
         yield rounding.above(value, slack), slack, error, ends
 
 
-def _fused(data, segment, places):
+def _fused(
+    data: Samples, segment: int, places: list[float]
+) -> list[Any] | None:
     """Every block's boxes by the CUDA kernel, or None."""
-    ends = tuple(data.points(segment, (0.0, 1.0)))
-    if not two_layers(data.network, *ends):
+    theta, other = data.points(segment, (0.0, 1.0))
+    if not two_layers(data.network, theta, other):
         return None
     widest = max(math.prod(shape) for shape in data.network.shapes)
     return [
-        fused_boxes(data.network, *ends, places, x.double())
+        fused_boxes(data.network, theta, other, places, x.double())
         for x in data.x.split(max(1, _HELD_CUDA // widest))
     ]

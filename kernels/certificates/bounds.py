@@ -27,6 +27,8 @@ passes, the bend, centre and radius, each of products of length n); ReLU adds
 16 u (|z| + |e|); pooling is as in ``certificates.rounding``.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -34,14 +36,17 @@ from torch.nn import functional
 from kernels.certificates import rounding
 from kernels.cuda import launch
 from kernels.cuda.boxes import interval_boxes
-from kernels.networks import Network, Parameters, tree
+from kernels.networks import Network, Parameters, Pool, tree
+from kernels.networks.aliases import Pair
 from kernels.networks.losses import labels
+
+Box = tuple[Tensor, Tensor, Tensor]  # lo, hi, rho
 
 
 def limits(theta: Parameters, other: Parameters) -> Parameters:
     """Bounds on the weights anywhere between two parameters, float64."""
 
-    def largest(p, q):
+    def largest(p: Tensor, q: Tensor) -> Tensor:
         return p.abs().maximum(q.abs()).double()
 
     return tree.map(largest, theta, other)
@@ -64,7 +69,7 @@ def boxes(
     most = limits(points[0], points[-1]) if most is None else most
     h = [network.features(points[0], x, 0)] * len(points)
     zero = torch.zeros_like(h[0])
-    box = [(zero, zero, zero)] * (len(points) - 1)
+    box: list[Any] = [(zero, zero, zero)] * (len(points) - 1)
     for i in range(1, network.depth + 1):
         layer = [theta[i - 1] for theta in points]
         z = [network.linear(i, w, a, b) for (w, b), a in zip(layer, h)]
@@ -134,11 +139,15 @@ def fused_boxes(
         for weight, bias in (theta[-2], other[-2])
     )
     found = interval_boxes(start, end, theta[-1], other[-1], places)
-    rho = rounding.widened(network, i, *most[-2], h.abs() + rho, rho, 12, 4)
+    rho = rounding.widened(
+        network, i, *most[-2], size=h.abs() + rho, rho=rho, more=12, times=4
+    )
     size = start.abs().maximum(end.abs()).T
     rho = rho + 16 * rounding.UNIT * size
     size = 2 * size + rho
-    rho = rounding.widened(network, i + 1, *most[-1], size, rho, 12, 4)
+    rho = rounding.widened(
+        network, i + 1, *most[-1], size=size, rho=rho, more=12, times=4
+    )
     return [(*(part.mT for part in one), rho) for one in found.unbind(1)]
 
 
@@ -177,11 +186,21 @@ def box_losses(
     return found
 
 
-def _linear(network, i, ends, h, z, box, most):
+def _linear(
+    network: Network,
+    i: int,
+    ends: Any,
+    h: list[Tensor],
+    z: Tensor,
+    box: Box,
+    most: Pair,
+) -> Box:
     (w0, _), (w1, _) = ends
     lo, hi, rho = box
     size = h[0].abs().maximum(h[1].abs()) + hi.maximum(-lo) + rho
-    rho = rounding.widened(network, i, *most, size, rho, 12, 4)
+    rho = rounding.widened(
+        network, i, *most, size=size, rho=rho, more=12, times=4
+    )
     if bool((lo == hi).all()):  # both are zero
         lo = hi = torch.zeros_like(z)
     else:
@@ -199,7 +218,7 @@ def _linear(network, i, ends, h, z, box, most):
     return lo, hi, rho
 
 
-def _relu(z, h, box):
+def _relu(z: list[Tensor], h: list[Tensor], box: Box) -> Box:
     (z0, z1), (h0, h1) = z, h
     lo, hi, rho = box
     size = z0.abs().maximum(z1.abs()) + hi.maximum(-lo)
@@ -215,7 +234,7 @@ def _relu(z, h, box):
     return lower, upper, rho
 
 
-def _pool(pool, h, pooled, box):
+def _pool(pool: Pool, h: list[Tensor], pooled: list[Tensor], box: Box) -> Box:
     (h0, h1), (top0, top1) = h, pooled
     lo, hi, rho = box
     size = h0.maximum(h1) + hi.maximum(-lo)

@@ -1,6 +1,8 @@
 """The supremum of the loss over the continuum of a path."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,8 +16,9 @@ from kernels.certificates.errors import error_bounds
 from kernels.certificates.pieces import cut, deep
 from kernels.certificates.quartic import fits, quartics
 from kernels.certificates.samples import Samples
-from kernels.networks import Network
+from kernels.networks import Network, Parameters
 from kernels.paths import Path
+from kernels.paths.structure import Proof
 from kernels.runs.progress import progress
 
 ENGINES = (None, "boxes", "pieces")
@@ -66,13 +69,25 @@ def certify(
     y : (n,) class indices; for ``loss="square"`` also real targets.
     loss : "cross_entropy" or "square", as in ``networks.losses``.
     tolerance : at least 0.
+    budget : intervals that are bounded at most, over all segments
+    initial : intervals of a segment to begin with
     batch : samples at once; None: as many as hold one layer's activations at
         all points in 128 MiB.
     engine : "boxes", "pieces", or None: by a probe of the path (shallow
-        networks, short moves and convolutions get boxes, deep fully
-        connected networks pieces).
     seconds : None, or when to stop, wherever the bounds are then: results
         depend on the machine.
+        networks, short moves and convolutions get boxes, deep fully
+        connected networks pieces).
+
+    Returns
+    -------
+    Certificate
+
+    Raises
+    ------
+    ValueError
+        For a bad tolerance, budget, loss or shape, and where a parameter,
+        ``x``, ``y``, an output or the loss is not finite.
 
     What is bounded is the loss of the real numbers: parameters of any dtype
     and inputs as the numbers that they are, all points of the path between
@@ -82,10 +97,6 @@ def certify(
     the error's sweep.  Kinds are proved from the weights, whatever the caller
     of ``Path`` said; where rounded weights are constant or affine only
     nearly, the difference is bounded on ``x`` and added too.
-
-    Returns a :class:`Certificate`.  Raises ValueError for a bad tolerance,
-    budget, loss or shape, and where a parameter, ``x``, ``y``, an output or
-    the loss is not finite.
 
     Cost: a forward pass for each distinct function, about six for each
     interval of boxes, which multiply by |W| layer by layer: beyond some six
@@ -122,7 +133,7 @@ def certify(
     return _certificate(path, known, evaluations, complete)
 
 
-def choose(task: Task, engine: str | None = None):
+def choose(task: Task, engine: str | None = None) -> Callable[[Task], bool]:
     """The engine for a path's general segments: a function of the task.
 
     Two layers and the square loss have a closed form; else chords and boxes
@@ -136,9 +147,9 @@ def choose(task: Task, engine: str | None = None):
     return bisect
 
 
-def _check_knots(network, path):
+def _check_knots(network: Network, path: Path) -> None:
     """Raise where a knot does not fit or is not finite."""
-    before = ()
+    before: Parameters = ()
     for k in range(len(path.knots)):
         knot = path.knots[k]
         new = [pair is not old for pair, old in zip(knot, before)] or [True]
@@ -147,27 +158,36 @@ def _check_knots(network, path):
         before = knot
 
 
-def _at_knots(data):
+def _at_knots(data: Samples) -> tuple[list[Known], int]:
     """Evaluates each distinct function once; settles what that settles."""
     path = data.path
     known, evaluations = [], 0
-    now, at = None, None
+    now: Any = None
+    at: Any = None
     for k in progress(
         range(len(path.knots)), desc="certifying the knots", unit="knot"
     ):
         proof = path.proof(k - 1) if k else None
-        same = k and proof.kind == "constant" and proof.exact
+        same = proof and proof.kind == "constant" and proof.exact
         before, last = now, at
         if not same:
             now = data.outputs(path.knots[k], f"path.knots[{k}]")
             at = data.measure(*now)
             evaluations += 1
-        if k:
+        if proof:
             known.append(_between(data, k - 1, proof, before, now, last, at))
     return known, evaluations
 
 
-def _between(data, segment, proof, before, now, last, at):
+def _between(
+    data: Samples,
+    segment: int,
+    proof: Proof,
+    before: Any,
+    now: Any,
+    last: Any,
+    at: Any,
+) -> Known:
     """What the ends of a segment and its kind settle."""
     known = Known(last[0], last[2], kind=proof.kind)
     known.found(at[0], at[2], 1.0)
@@ -192,7 +212,7 @@ def _between(data, segment, proof, before, now, last, at):
     return known
 
 
-def _unsettled(known):
+def _unsettled(known: list[Known]) -> list[int]:
     """The general segments, and those whose rounded weights differ much."""
     most = max(segment.attained for segment in known)
     unsettled = []
@@ -207,11 +227,13 @@ def _unsettled(known):
 
 
 def _contained(allowance: float, upper: float, attained: float) -> float:
-    """How much of ``upper`` is allowance: what is above ``attained`` at most."""
+    """How much of ``upper`` is allowance: at most what ``attained`` leaves."""
     return min(allowance, rounding.above(upper - attained, 0.0), upper)
 
 
-def _certificate(path, known, evaluations, complete):
+def _certificate(
+    path: Path, known: list[Known], evaluations: int, complete: bool
+) -> Certificate:
     for segment in known:
         segment.upper = max(segment.upper, segment.attained)
     segments = tuple(

@@ -9,6 +9,8 @@ the error on the general segments of a path and writes what it finds into
 import math
 from dataclasses import dataclass
 
+from kernels.certificates.samples import Samples
+
 
 @dataclass
 class Known:
@@ -63,9 +65,9 @@ class Task:
     where it was not.
     """
 
-    data: object
-    known: list
-    segments: list
+    data: Samples
+    known: list[Known]
+    segments: list[int]
     tolerance: float
     budget: int
     initial: int

@@ -13,17 +13,26 @@ SLACK = 1e-12
 def error_supremum(z0: Tensor, z1: Tensor, y: Tensor) -> tuple[float, float]:
     """Largest error rate along the chord from z0 to z1.
 
-    ``z0``, ``z1`` (n, outputs): outputs at both ends; ``y`` as
-    ``losses.targets`` returns it.  A sample is right where the output of its
-    class is the largest, which on the chord is an interval of t; a sweep over
-    all intervals' ends finds the t in [0, 1] with the fewest right samples.
-    The error is not convex: its supremum can exceed both ends.  Outputs that
-    are equal all along the chord are told apart as by
-    ``losses.sample_errors``; where two samples swap at one t, both count as
-    wrong there; and intervals are shortened by 1e-12 at each end, so that
-    rounding cannot make the result too small.
+    A sample is right where the output of its class is the largest, which on
+    the chord is an interval of t; a sweep over all intervals' ends finds the t
+    in [0, 1] with the fewest right samples.  The error is not convex: its
+    supremum can exceed both ends.  Outputs that are equal all along the chord
+    are told apart as by ``losses.sample_errors``; where two samples swap at
+    one t, both count as wrong there; and intervals are shortened by 1e-12 at
+    each end, so that rounding cannot make the result too small.
 
-    Returns (supremum, a t where it is reached).  Cost: O(n log n).
+    Parameters
+    ----------
+    z0, z1 : (n, outputs)
+        Outputs at both ends.
+    y : as ``losses.targets`` returns it
+
+    Returns
+    -------
+    tuple[float, float]
+        (supremum, a t where it is reached).
+
+    Cost: O(n log n).
     """
     return _sweep(*right_intervals(z0, z1, y))
 
@@ -44,7 +53,14 @@ def error_bounds(
     return upper, attained
 
 
-def right_intervals(z0, z1, y, rho0=None, rho1=None, sure=True):
+def right_intervals(
+    z0: Tensor,
+    z1: Tensor,
+    y: Tensor,
+    rho0: Tensor | None = None,
+    rho1: Tensor | None = None,
+    sure: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
     """For each sample the open interval of t where it is right.
 
     Two NumPy arrays (n,); -1 and 2 stand for ends outside [0, 1].  Empty
@@ -64,7 +80,7 @@ def right_intervals(z0, z1, y, rho0=None, rho1=None, sure=True):
     return left.cpu().numpy(), right.cpu().numpy()
 
 
-def _sweep(left, right):
+def _sweep(left: np.ndarray, right: np.ndarray) -> tuple[float, float]:
     n = len(left)
     keep = left < right
     left, right = np.sort(left[keep]), np.sort(right[keep])
@@ -74,7 +90,9 @@ def _sweep(left, right):
     return float(n - count[worst]) / n, float(t[worst])
 
 
-def _margins(z, y, rho, sign):
+def _margins(
+    z: Tensor, y: Tensor, rho: Tensor | None, sign: int
+) -> tuple[Tensor, Tensor]:
     """Own output minus each rival's, and whether a tie is won."""
     z, own_class = z.double(), labels(y)[:, None]
     if z.shape[1] == 1:

@@ -14,7 +14,9 @@ sample's base and 2 h squares are off by gamma_{3 K + outputs} Z^2 each, and
 adding all up by gamma_switches times what is added.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,11 +50,19 @@ def square_supremum(
 ) -> tuple[float, float]:
     """Largest mean square loss on the segment of two two-layer parameters.
 
-    ``theta``, ``other``: ``((W, b or None), (A, c or None))``, fully
-    connected; ``x`` (n, inputs); ``y`` (n, outputs), real.  All are taken in
-    float64.
+    All are taken in float64.
 
-    Returns (supremum, the t in [0, 1] where it is reached), up to rounding.
+    Parameters
+    ----------
+    theta, other : ``((W, b or None), (A, c or None))``, fully connected
+    x : (n, inputs)
+    y : (n, outputs), real
+
+    Returns
+    -------
+    tuple[float, float]
+        (supremum, the t in [0, 1] where it is reached), up to rounding.
+
     Cost: a sort of the at most n x h switches inside the segment; 1000
     samples and 64 units take about 0.1 s.  Memory: 48 bytes a switch; see
     :func:`fits`.
@@ -69,11 +79,13 @@ def square_bound(
         tree.to(tree.at_rest(end), torch.float64, "cpu")
         for end in (theta, other)
     )
-    ends = (*theta, *other)
+    ends: Any = (*theta, *other)
     x, y = x.detach().double().cpu().flatten(1), y.detach().double().cpu()
     hidden, outputs = ends[1][0].shape[1], y.shape[1]
     block = max(1, _CHUNK // max(1, hidden * outputs))
-    total, times, jumps, off = np.zeros(5), [], [], 0.0
+    total, off = np.zeros(5), 0.0
+    times: Any = []
+    jumps: Any = []
     for start in range(0, len(x), block):
         rows = slice(start, start + block)
         base, t, jump = _switches(ends, x[rows], y[rows])
@@ -90,9 +102,9 @@ def square_bound(
     terms = 3 * (x.shape[1] + 2 * hidden + 32) + outputs + 16
     off = off * (2 * hidden + 1) * gamma(terms)
     off += gamma(len(times) + len(x) + 16) * added
-    value, t, upper = _largest(pieces / max(len(x), 1), knots)
+    value, where, upper = _largest(pieces / max(len(x), 1), knots)
     allowance = float(off / max(len(x), 1) * (1 + 1e-9) + _CLOSE * abs(upper))
-    return Supremum(value, t, above(upper, allowance), allowance)
+    return Supremum(value, where, above(upper, allowance), allowance)
 
 
 def quartics(task: Task) -> bool:
@@ -102,7 +114,8 @@ def quartics(task: Task) -> bool:
     """
     data, least = task.data, {}
     for k in task.segments:
-        found = square_bound(*data.path.ends(k), data.x, data.y)
+        theta, other = data.path.ends(k)
+        found = square_bound(theta, other, data.x, data.y)
         loss, slack, wrong, _ = data.at(k, found.t)
         known = task.known[k]
         known.found(loss, wrong, found.t)
@@ -124,7 +137,9 @@ def fits(theta: Parameters, samples: int) -> bool:
     return two and theta[0][0].shape[0] * samples <= MOST_SWITCHES
 
 
-def _switches(ends, x, y):
+def _switches(
+    ends: Any, x: Tensor, y: Tensor
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Quartic at 0, switch times (s,) and jumps of the quartic (s, 5)."""
     (w0, b0), (a0, c0), (w1, b1), (a1, c1) = ends
     p0, dp = x @ w0.T, x @ (w1 - w0).T  # (n, h)
@@ -156,7 +171,7 @@ def _switches(ends, x, y):
     return _square(z).sum(0).numpy(), t[switches].numpy(), jumps.numpy()
 
 
-def _sizes(ends, x, y):
+def _sizes(ends: Any, x: Tensor, y: Tensor) -> Tensor:
     """Z, which bounds the coefficients of all outputs: (n, C)."""
     (w0, b0), (a0, c0), (w1, b1), (a1, c1) = (
         (w, 0.0 * w[:, 0] if b is None else b) for w, b in ends
@@ -168,7 +183,7 @@ def _sizes(ends, x, y):
     return size * (1 + 4 * gamma(x.shape[1] + a0.shape[1] + 8))
 
 
-def _square(z):
+def _square(z: Tensor) -> Tensor:
     """Quadratics (…, C, 3) to the sums over C of their squares, (…, 5)."""
     c, b, a = z.unbind(-1)
     return torch.stack(
@@ -183,7 +198,9 @@ def _square(z):
     )
 
 
-def _largest(pieces, knots):
+def _largest(
+    pieces: np.ndarray, knots: np.ndarray
+) -> tuple[float, float, float]:
     """The largest value of the quartics on their pieces, where, and a bound.
 
     On a cell a quartic is at most its ends' larger value and width^2 max|q''|
@@ -191,7 +208,7 @@ def _largest(pieces, knots):
     """
     powers = np.arange(5)
     left, right = knots[:-1], knots[1:]
-    value, where, upper = -np.inf, 0.0, -np.inf
+    value, where, upper = -math.inf, 0.0, -math.inf
     while len(left):
         ends = np.stack(
             [(pieces * t[:, None] ** powers).sum(1) for t in (left, right)]
@@ -219,7 +236,9 @@ def _largest(pieces, knots):
     return value, where, max(upper, value)
 
 
-def _bend(pieces, left, right):
+def _bend(
+    pieces: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> np.ndarray:
     """Bounds on |q''|, which is a quadratic, on cells."""
     middle, half = (left + right) / 2, (right - left) / 2
     c, d, e = pieces[:, 2:].T

@@ -22,7 +22,7 @@ import math
 import torch
 from torch import Tensor
 
-from kernels.networks import Network, Parameters, losses
+from kernels.networks import Network, Parameters, Pool, losses
 
 UNIT = 2.0**-53
 TINY = 2.0**-1020  # above what one product and its bound lose by underflow
@@ -84,7 +84,16 @@ def linear(
     return widened(network, i, weight.abs(), bias, h.abs(), rho, 2)
 
 
-def widened(network, i, weight, bias, size, rho, more, times=1):
+def widened(
+    network: Network,
+    i: int,
+    weight: Tensor,
+    bias: Tensor | None,
+    size: Tensor,
+    rho: Tensor,
+    more: int,
+    times: int = 1,
+) -> Tensor:
     """|W| (rho + g |h|) + g |b| with g = gamma(times (n + more)).
 
     ``weight``, ``size``: bounds on |W| and |h|.  With ``times`` 1 the weights
@@ -103,7 +112,9 @@ def widened(network, i, weight, bias, size, rho, more, times=1):
     return grown
 
 
-def by_norms(weight, bias, h, rho):
+def by_norms(
+    weight: Tensor, bias: Tensor | None, h: Tensor, rho: Tensor
+) -> Tensor:
     """A larger bound than :func:`linear`'s, for vectors, without a product.
 
     |W| v is at most the rows' Euclidean norms times v's (Cauchy, Schwarz).
@@ -120,7 +131,9 @@ def by_norms(weight, bias, h, rho):
     return grown + (terms + 2) * TINY
 
 
-def activate(network: Network, i: int, z: Tensor, rho: Tensor):
+def activate(
+    network: Network, i: int, z: Tensor, rho: Tensor
+) -> tuple[Tensor, Tensor]:
     """What layer i + 1 reads, and the bound on its error."""
     if i == network.depth:
         return z, rho
@@ -133,7 +146,7 @@ def activate(network: Network, i: int, z: Tensor, rho: Tensor):
     return h, rho
 
 
-def pooled(pool, size: Tensor, rho: Tensor) -> Tensor:
+def pooled(pool: Pool, size: Tensor, rho: Tensor) -> Tensor:
     """The bound behind a pooling of entries of at most ``size``."""
     if pool.kind == "max":
         return pool(rho)
@@ -172,7 +185,9 @@ def mean(values: Tensor) -> float:
     return math.fsum(values.tolist()) / len(values)
 
 
-def mean_loss(z: Tensor, rho: Tensor, y: Tensor, loss: str):
+def mean_loss(
+    z: Tensor, rho: Tensor, y: Tensor, loss: str
+) -> tuple[float, float]:
     """The mean loss as computed, and how far the exact one can be."""
     values, allowance = sample_losses(z, rho, y, loss)
     value, slack = mean(values), mean(allowance)

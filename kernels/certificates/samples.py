@@ -1,15 +1,19 @@
 """A path's outputs on all samples, in float64, with their rounding."""
 
 import math
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from kernels.certificates import rounding
 from kernels.certificates.bounds import limits
 from kernels.certificates.errors import error_bounds
 from kernels.certificates.mismatch import mismatch
-from kernels.networks import losses, tree
+from kernels.networks import Network, Parameters, losses, tree
 from kernels.networks.checks import check_finite, tensor
+from kernels.paths import Path
 from kernels.paths.structure import segment_proof
 
 _FINE = 1e-8  # an allowance that small, relative, need not be sharper
@@ -22,7 +26,15 @@ class Samples:
     it in float64; ``loss`` its name; ``batch``: samples at once.
     """
 
-    def __init__(self, network, path, x, y, loss, batch):
+    def __init__(
+        self,
+        network: Network,
+        path: Path,
+        x: Any,
+        y: Any,
+        loss: str,
+        batch: int,
+    ) -> None:
         self.network, self.path, self.loss = network, path, loss
         x = tensor("x", x)
         check_finite("x", x)
@@ -30,10 +42,12 @@ class Samples:
         like = self.x.new_empty(0, dtype=torch.float64)
         self.y = losses.targets(y, network.widths[-1], loss=loss, like=like)
 
-    def blocks(self):
+    def blocks(self) -> Iterator[Tensor]:
         return (block.double() for block in self.x.split(self.batch))
 
-    def outputs(self, theta, name="the path's parameters"):
+    def outputs(
+        self, theta: Parameters, name: str = "the path's parameters"
+    ) -> tuple[Tensor, Tensor]:
         """Outputs (n, outputs) and their rounding; theta in any dtype."""
         theta = tree.to(theta, torch.float64)
         z, rho = self._forward(theta, norms=True)
@@ -47,14 +61,19 @@ class Samples:
             )
         return z, rho
 
-    def _forward(self, theta, **options):
+    def _forward(
+        self, theta: Parameters, **options: Any
+    ) -> tuple[Tensor, Tensor]:
         found = [
             rounding.forward(self.network, theta, x, **options)
             for x in self.blocks()
         ]
-        return map(torch.cat, zip(*found))
+        z, rho = map(torch.cat, zip(*found))
+        return z, rho
 
-    def measure(self, z, rho):
+    def measure(
+        self, z: Tensor, rho: Tensor
+    ) -> tuple[float, float, float, float]:
         """Mean loss, its allowance, the error that is certain and the one
         that is possible."""
         loss, slack = rounding.mean_loss(z, rho, self.y, self.loss)
@@ -66,33 +85,36 @@ class Samples:
         most, least = error_bounds(z, z, rho, rho, self.y)
         return loss, slack, least, most
 
-    def points(self, segment, places):
+    def points(
+        self, segment: int, places: Iterable[float]
+    ) -> Iterator[Parameters]:
         """Parameters in float64; layers that do not move are shared."""
-        pairs = []
+        pairs: list[Any] = []
         for layer, twin in zip(*self.path.ends(segment)):
             for p, q in zip(layer, twin):
-                still = p is q or torch.equal(p, q)
+                still = p is q or p is None or q is None or torch.equal(p, q)
                 p = None if p is None else p.double()
-                pairs.append((p, p if still else q.double()))
+                pairs.append((p, p if still or q is None else q.double()))
         for s in places:
             flat = [p if p is q else torch.lerp(p, q, s) for p, q in pairs]
             yield tuple(zip(flat[::2], flat[1::2]))
 
-    def at(self, segment, s):
+    def at(self, segment: int, s: float) -> tuple[float, float, float, float]:
         """What :meth:`measure` gives at one point of a segment."""
         (theta,) = self.points(segment, [s])
         return self.measure(*self.outputs(theta, f"segment {segment}, {s}"))
 
-    def limits(self, segment):
+    def limits(self, segment: int) -> Parameters:
         """Bounds on the weights anywhere on the segment."""
         return limits(*self.path.ends(segment))
 
-    def mismatch(self, segment):
+    def mismatch(self, segment: int) -> Tensor:
         """How far outputs are from affine on an almost exact segment."""
         ends = self.path.ends(segment)
         drift = segment_proof(*ends, drift=True).drift
-        ends = [tree.to(end, torch.float64) for end in ends]
+        theta, other = (tree.to(end, torch.float64) for end in ends)
         found = [
-            mismatch(self.network, *ends, drift, x) for x in self.blocks()
+            mismatch(self.network, theta, other, drift, x)
+            for x in self.blocks()
         ]
         return torch.cat(found)

@@ -28,6 +28,7 @@ equal, and a column that must be zero is exactly zero.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,8 +72,12 @@ class Proof:
 def segment_kind(theta: Parameters, other: Parameters) -> str:
     """``"constant"``, ``"affine"`` or ``"general"``, as proved.
 
-    ``theta`` and ``other`` are the segment's ends.  Cost: a few passes over
-    the weights of both, and one sort of the units a layer.
+    Parameters
+    ----------
+    theta, other : the segment's ends
+
+    Cost: a few passes over the weights of both, and one sort of the units a
+    layer.
     """
     return segment_proof(theta, other).kind
 
@@ -80,14 +85,17 @@ def segment_kind(theta: Parameters, other: Parameters) -> str:
 def segment_proof(
     theta: Parameters, other: Parameters, *, drift: bool = False
 ) -> Proof:
-    """The same, and whether it holds exactly.
+    """The kind of a segment, and whether it holds exactly.
 
-    ``drift``: also collect what a proof that is not exact leaves open; one
-    float64 copy of the hidden layers.
+    Parameters
+    ----------
+    theta, other : the segment's ends
+    drift : also collect what a proof that is not exact leaves open
+        One float64 copy of the hidden layers.
     """
     with torch.no_grad():
         first = theta[0][0]
-        still = torch.zeros(first.shape[1], dtype=bool, device=first.device)
+        still = first.new_zeros(first.shape[1], dtype=torch.bool)
         units = torch.arange(len(still), device=first.device)
         below = _Below(len(still), units, units[:0], units[:0], still, True)
         drifts = []
@@ -216,7 +224,7 @@ class _Rows:
         if len(ends) == 2:
             size = sizes[0] + sizes[1]
             apart = (keys[0] - keys[1]).abs() > self.near * size
-            fixed, same = self.agree(*ends, ~apart)
+            fixed, same = self.agree(ends[0], ends[1], ~apart)
             key = keys[0] + keys[1] / 2
         zero = torch.ones_like(fixed)
         reads = torch.zeros_like(fixed)
@@ -256,13 +264,13 @@ class _Rows:
                 reads[doubt] = _among(bound[:, varies] != 0)
         return reads
 
-    def classes(self):
+    def classes(self) -> _Below:
         """Put units with equal rows in one class, leave out the zero ones."""
         live = torch.nonzero(~self.zero)[:, 0]
         order = live[torch.argsort(self.key[live])]
         varies = ~self.fixed | self.reads
         equal, same = self._equal(order[:-1], order[1:], varies)
-        opens = torch.ones(len(order), dtype=bool, device=order.device)
+        opens = torch.ones_like(order, dtype=torch.bool)
         opens[1:] = ~equal
         first, more = order[opens], order[~opens]
         label = (torch.cumsum(opens, 0) - 1)[~opens]
@@ -271,13 +279,15 @@ class _Rows:
         )
         return _Below(len(varies), first, more, label, varies[first], exact)
 
-    def _equal(self, units, others, varies):
+    def _equal(
+        self, units: Tensor, others: Tensor, varies: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Which pairs of units have equal effective rows at both ends."""
         apart = (self.key[units] - self.key[others]).abs()
         equal = apart <= self.near * self.size[units]
         exact = torch.zeros_like(equal)
         for chunk in torch.split(torch.nonzero(equal)[:, 0], self.step):
-            close = torch.ones(len(chunk), dtype=bool, device=chunk.device)
+            close = torch.ones_like(chunk, dtype=torch.bool)
             same = close.clone()
             for left, right in zip(
                 self.views(units[chunk]), self.views(others[chunk])
@@ -291,7 +301,7 @@ class _Rows:
             exact[chunk] = same
         return equal, exact
 
-    def drift(self, above):
+    def drift(self, above: _Below) -> Drift:
         """How far each unit of a fixed class is from the class's first."""
         count, below = len(self.fixed), self.below
         stays = (self.fixed & ~self.reads) | self.zero
@@ -304,7 +314,7 @@ class _Rows:
         moving = torch.nonzero(stays & ~self.zero)[:, 0]
         for chunk in torch.split(moving, self.step):
             start = next(iter(self.views(home[chunk])))
-            bound = None
+            bound: Any = None
             for end in self.views(chunk):
                 found, _ = self.gaps(end, start)
                 bound = found if bound is None else bound.maximum(found)

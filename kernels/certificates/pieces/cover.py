@@ -5,6 +5,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from itertools import count, pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,14 +58,15 @@ class Cover:
     """
 
     segment: Segment
-    known: tuple = ((0.0, 1.0, math.inf, 1.0),)
+    known: tuple[tuple[float, ...], ...] = ((0.0, 1.0, math.inf, 1.0),)
     threads: int = 1
-    seen: dict = field(default_factory=dict)
+    seen: dict[float, Seen] = field(default_factory=dict)
     pieces: int = 0
     bounded: int = 0
 
-    def __post_init__(self):
-        self._leaves, self._order = [], count()
+    def __post_init__(self) -> None:
+        self._leaves: list[tuple[float, float, int, Leaf]] = []
+        self._order = count()
         self.flips = sign_changes(self.segment)
         number = min(max(1, round(self.flips / FLIPS)), _MOST)
         places = [snap(k / number) for k in range(number + 1)]
@@ -75,7 +77,7 @@ class Cover:
             loss, error = self._before(a, b)
             self._push(Leaf(a, b, loss, error, level))
 
-    def _before(self, a, b):
+    def _before(self, a: float, b: float) -> tuple[float, float]:
         over = [one for one in self.known if one[0] < b and one[1] > a]
         return max(one[2] for one in over), max(one[3] for one in over)
 
@@ -84,7 +86,7 @@ class Cover:
         """Whether nothing is known of some interval."""
         return self._leaves[0][0] == -math.inf
 
-    def fall_back(self, known: tuple):
+    def fall_back(self, known: tuple) -> None:
         """Take bounds that hold, as ``known``, where they are lower."""
         self.known, leaves = known, self.leaves
         self._leaves = []
@@ -94,7 +96,7 @@ class Cover:
             leaf.error = min(leaf.error, error)
             self._push(leaf)
 
-    def _push(self, leaf):
+    def _push(self, leaf: Leaf) -> None:
         ends = max(self.look(leaf.start).loss, self.look(leaf.stop).loss)
         key = (-leaf.upper, -ends, next(self._order), leaf)
         heapq.heappush(self._leaves, key)
@@ -140,7 +142,7 @@ class Cover:
                 total += leaf.bounds.cuts.cpu()
         return total
 
-    def climb(self, points: int = 4, turns: int = 2):
+    def climb(self, points: int = 4, turns: int = 2) -> None:
         """Look closer around the largest loss found."""
         for _ in range(turns):
             _, best = self.attained()
@@ -207,14 +209,14 @@ class Cover:
         self._push(leaf)
         return True
 
-    def _halve(self, leaf):
+    def _halve(self, leaf: Leaf) -> None:
         middle = (leaf.start + leaf.stop) / 2
         for a, b in ((leaf.start, middle), (middle, leaf.stop)):
             part = Leaf(a, b, leaf.upper, leaf.error, leaf.level)
             part.depth = leaf.depth + 1
             self._push(part)
 
-    def _bound(self, leaf, goal, chosen):
+    def _bound(self, leaf: Leaf, goal: float, chosen: Tensor | None) -> None:
         slack = self._slack(leaf, goal)
         index = None if chosen is None else chosen.to(slack.device)
         found = bound(
@@ -227,7 +229,7 @@ class Cover:
         )
         self.pieces += int(found.pieces.sum())
         self.bounded += 1
-        if chosen is None:
+        if index is None or leaf.bounds is None:
             leaf.bounds = found
         else:
             leaf.bounds.replace(index, found)
@@ -235,7 +237,7 @@ class Cover:
         error, leaf.worst = leaf.bounds.error()
         leaf.error = min(leaf.error, error)
 
-    def _slack(self, leaf, goal):
+    def _slack(self, leaf: Leaf, goal: float) -> Tensor:
         """How much relaxing one unit may weigh in each sample's outputs."""
         ends = self.look(leaf.start), self.look(leaf.stop)
         room = max(goal - max(end.loss for end in ends), 0.0)
@@ -250,10 +252,10 @@ class Cover:
         factors = torch.tensor(_SLACKS, dtype=slack.dtype, device=slack.device)
         return slack * factors[leaf.level.to(slack.device)]
 
-    def _hard(self, leaf, goal):
+    def _hard(self, leaf: Leaf, goal: float) -> Tensor | None:
         """The samples that are worth a smaller slack, or None: halve."""
         ends = [self.look(leaf.start).losses, self.look(leaf.stop).losses]
-        found = leaf.bounds
+        found: Any = leaf.bounds
         gain = torch.maximum(found.left - ends[0], found.right - ends[1])
         gain = (gain + found.excess).cpu()
         gain = torch.where(leaf.level < len(_SLACKS) - 1, gain, 0.0)
@@ -274,14 +276,15 @@ def sign_changes(segment: Segment) -> float:
     n = len(segment.h)
     some = torch.linspace(0, n - 1, min(_PROBED, n)).round().long()
     some = some.to(segment.h.device)
-    network, before, changes = segment.network, None, 0
+    network, changes = segment.network, 0
+    before: Tensor | None = None
     for t in torch.linspace(0, 1, _PROBES).tolist():
-        theta, h, signs = segment.at(t), segment.h[some], []
+        theta, h, found = segment.at(t), segment.h[some], []
         for i in range(segment.first, network.depth):
             z = network.linear(i, theta[i - 1][0], h, theta[i - 1][1])
-            signs.append((z > 0).flatten(1))
+            found.append((z > 0).flatten(1))
             h = network.activate(i, z)
-        signs = torch.cat(signs, 1) if signs else torch.zeros(len(some), 0)
+        signs = torch.cat(found, 1) if found else torch.zeros(len(some), 0)
         if before is not None:
             changes += int((signs != before).sum())
         before = signs
@@ -305,7 +308,7 @@ def refine(
     end = math.inf if seconds is None else time.monotonic() + seconds
     most = math.inf if budget is None else budget
 
-    def over():
+    def over() -> bool:
         spent = sum(cover.bounded for cover in covers)
         return time.monotonic() > end or spent >= most
 

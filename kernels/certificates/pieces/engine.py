@@ -7,7 +7,8 @@ import torch
 from kernels.certificates.bisection import intervals
 from kernels.certificates.engine import Task
 from kernels.certificates.pieces.cover import Cover, refine, sign_changes
-from kernels.certificates.pieces.interval import prepare, snap
+from kernels.certificates.pieces.interval import Segment, prepare, snap
+from kernels.certificates.samples import Samples
 
 _PROBE = 1 / 64
 _EQUAL = 0.25  # boxes that cost as much as the cuts of one sign change
@@ -83,12 +84,12 @@ def deep(task: Task) -> bool:
     return boxes > _EQUAL * sign_changes(_prepared(task.data, k))
 
 
-def _prepared(data, k):
-    ends = data.path.ends(k)
-    return prepare(data.network, *ends, data.x, data.y, data.loss)
+def _prepared(data: Samples, k: int) -> Segment:
+    theta, other = data.path.ends(k)
+    return prepare(data.network, theta, other, data.x, data.y, data.loss)
 
 
-def _boxes(task, k, cap):
+def _boxes(task: Task, k: int, cap: float) -> tuple[tuple[float, ...], ...]:
     places = [snap(s) for s in torch.linspace(0, 1, task.initial + 1).tolist()]
     try:
         found = list(intervals(task.data, k, places))

@@ -1,13 +1,14 @@
 """How nonlinear a path is: sign changes of hidden units along it."""
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from kernels.certificates.pieces.cover import FLIPS, sign_changes
 from kernels.certificates.pieces.interval import bound, prepare, snap
-from kernels.networks import Network
+from kernels.networks import Network, Parameters
 from kernels.paths import Path
 
 
@@ -20,7 +21,16 @@ def flips(network: Network, path: Path, x: Tensor) -> Tensor:
     ``certify(engine="pieces")``; two within rounding of each other may count
     as none.
 
-    ``x``: (n, features) or (n, C, H, W).  Returns int64 (segments, n).
+    Parameters
+    ----------
+    network : the network
+    path : a path through its parameters
+    x : (n, features) or (n, C, H, W)
+
+    Returns
+    -------
+    Tensor
+        Int64 (segments, n).
 
     Cost: some five forward passes a sign change.
     """
@@ -30,7 +40,9 @@ def flips(network: Network, path: Path, x: Tensor) -> Tensor:
         )
 
 
-def _on(network, theta, other, x):
+def _on(
+    network: Network, theta: Parameters, other: Parameters, x: Tensor
+) -> Any:
     y = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     segment = prepare(network, theta, other, x, y, "cross_entropy")
     number = max(1, round(sign_changes(segment) / FLIPS))

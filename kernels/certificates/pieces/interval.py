@@ -1,7 +1,9 @@
 """All samples on one interval of a segment, from the inputs to the loss."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +18,7 @@ from kernels.certificates.pieces.layers import (
 from kernels.certificates.pieces.loss import Bounds, summarise
 from kernels.certificates.pieces.pool import average, maximum
 from kernels.certificates.pieces.relu import relu
-from kernels.networks import Network, Parameters
+from kernels.networks import Network, Parameters, tree
 
 CAP = 3  # nodes from which on a moving layer raises the degree no more
 HELD = 1 << 20  # numbers of one layer's pieces at once
@@ -43,11 +45,10 @@ class Segment:
 
     def at(self, t: float) -> Parameters:
         """The parameters at t; layers that stand still are shared."""
-        return tuple(
-            tuple(
-                p if p is q else torch.lerp(p, q, t) for p, q in zip(*layers)
-            )
-            for layers in zip(self.theta, self.other)
+        return tree.map(
+            lambda p, q: p if p is q else torch.lerp(p, q, t),
+            self.theta,
+            self.other,
         )
 
     def outputs(self, t: float) -> Tensor:
@@ -55,27 +56,35 @@ class Segment:
         return self.network.forward_from(self.at(t), self.h, self.first - 1)
 
 
-def prepare(network, theta, other, x, y, loss) -> Segment:
+def prepare(
+    network: Network,
+    theta: Parameters,
+    other: Parameters,
+    x: Tensor,
+    y: Tensor,
+    loss: str,
+) -> Segment:
     """A :class:`Segment`; ``x`` (n, …) and parameters of any dtype."""
-    pairs = []
+    pairs: list[Any] = []
     for layer, twin in zip(theta, other):
         for p, q in zip(layer, twin):
-            still = p is q or torch.equal(p, q)
+            still = p is q or p is None or q is None or torch.equal(p, q)
             p = None if p is None else p.detach().double()
-            pairs.append((p, p if still else q.detach().double()))
-    theta, other = zip(*pairs)
-    theta = tuple(zip(theta[::2], theta[1::2]))
-    other = tuple(zip(other[::2], other[1::2]))
+            pairs.append((p, p if still or q is None else q.detach().double()))
+    here, there = zip(*pairs)
+    theta = tuple(zip(here[::2], here[1::2]))
+    other = tuple(zip(there[::2], there[1::2]))
     first = 1
     while first < network.depth and all(
         p is q for p, q in zip(theta[first - 1], other[first - 1])
     ):
         first += 1
     x = network.features((*theta,), x.double(), 0)
-    z = Pieces(None, None, None, x[None], torch.zeros_like(x))
+    nowhere: Any = None  # the same all along
+    z = Pieces(nowhere, nowhere, nowhere, x[None], torch.zeros_like(x))
     for i in range(1, first):
-        layer = Moving(network, i, theta[i - 1], other[i - 1], 0.0, 1.0)
-        z = layer.linear(z, CAP)
+        moving = Moving(network, i, theta[i - 1], other[i - 1], 0.0, 1.0)
+        z = moving.linear(z, CAP)
         z.h = z.h.relu()  # the box holds: ReLU is 1-Lipschitz
         for pool in network.layers[i - 1].pools:
             if pool.kind == "max":  # and so is a maximum
@@ -111,7 +120,7 @@ def bound(
     ``CAP`` + 1 nodes, and eight numbers a piece of the outputs.
     """
 
-    def finish(z):
+    def finish(z: Pieces) -> tuple[Tensor, ...]:
         ends, wrong = summarise(z, segment.y, segment.loss)
         return z.sample, z.lo, z.hi, *ends, *wrong
 
@@ -139,7 +148,15 @@ def outputs(
     )
 
 
-def _carry(segment, start, stop, slack, index, threads, finish):
+def _carry(
+    segment: Segment,
+    start: float,
+    stop: float,
+    slack: Tensor,
+    index: Tensor,
+    threads: int,
+    finish: Callable[[Pieces], Any],
+) -> tuple[list[Any], Tensor]:
     """``finish`` of all pieces of the outputs, and the cuts' samples."""
     layers = interval_layers(
         segment.network,
@@ -151,7 +168,7 @@ def _carry(segment, start, stop, slack, index, threads, finish):
     )
     weigh = gains(segment.network, layers)
 
-    def run(part):
+    def run(part: Tensor) -> _Descent:
         one = torch.ones(len(part), dtype=torch.float64, device=part.device)
         z = Pieces(part, -one, one, segment.h[part][None], segment.rho[part])
         descent = _Descent(segment.network, layers, weigh, slack, finish)
@@ -174,14 +191,14 @@ class _Descent:
     """Carries pieces through the layers; ``found`` and ``cuts`` grow."""
 
     network: Network
-    layers: list
-    weigh: list
+    layers: list[Moving]
+    weigh: list[Tensor]
     slack: Tensor
-    finish: object
-    found: list = field(default_factory=list)
-    cuts: list = field(default_factory=list)
+    finish: Callable[[Pieces], Any]
+    found: list[Any] = field(default_factory=list)
+    cuts: list[Tensor] = field(default_factory=list)
 
-    def run(self, z, level):
+    def run(self, z: Pieces, level: int) -> None:
         for k in range(level, len(self.layers)):
             layer = self.layers[k]
             widest = _widest(layer.weight, z.h)
@@ -194,7 +211,7 @@ class _Descent:
                 z = self._activate(layer.i, z, self.weigh[k])
         self.found.append(self.finish(z))
 
-    def _activate(self, i, z, gain):
+    def _activate(self, i: int, z: Pieces, gain: Tensor) -> Pieces:
         z, cut = relu(z, self.slack, gain)
         self.cuts.append(cut)
         gain = gain.reshape(z.rho.shape[1:])
@@ -210,13 +227,13 @@ class _Descent:
         return z
 
 
-def _widest(weight, h):
+def _widest(weight: Tensor, h: Tensor) -> int:
     """Numbers a piece and node, before or after a layer."""
     places = h[0, 0, 0].numel() if weight.dim() == 4 else 1
     return max(weight.shape[0] * places, h[0, :1].numel())
 
 
-def _collect(rows, cuts, index, n):
+def _collect(rows: list[Any], cuts: Tensor, index: Tensor, n: int) -> Bounds:
     sample, lo, hi, at_lo, at_hi, before, after = map(torch.cat, zip(*rows))
     where = torch.full((n,), -1, dtype=torch.long, device=index.device)
     where[index] = torch.arange(len(index), device=index.device)

@@ -8,13 +8,16 @@ multiplied by the same q matrices W(tau_k).
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from kernels.certificates.pieces import polynomials as poly
-from kernels.networks import Network, Parameters
+from kernels.networks import Network, Parameters, Pool
+from kernels.networks.aliases import Pair
 
 _FORMING = 16 * poly.UNIT  # what M, D and W(tau_k) lose, of |W0| + |W1|
 
@@ -34,15 +37,15 @@ class Pieces:
     h: Tensor
     rho: Tensor
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.sample)
 
-    def halves(self):
+    def halves(self) -> Iterator["Pieces"]:
         """Two parts, of half as many pieces."""
         for part in torch.arange(len(self), device=self.lo.device).chunk(2):
             yield self.pick(part)
 
-    def pick(self, index):
+    def pick(self, index: Tensor) -> "Pieces":
         return Pieces(
             self.sample[index],
             self.lo[index],
@@ -59,7 +62,15 @@ class Moving:
     half their distance are exact.
     """
 
-    def __init__(self, network, i, pair, twin, start, stop):
+    def __init__(
+        self,
+        network: Network,
+        i: int,
+        pair: Pair,
+        twin: Pair,
+        start: float,
+        stop: float,
+    ) -> None:
         self.network, self.i = network, i
         middle, half = (start + stop) / 2, (stop - start) / 2
         self.weight, self.step, self.size = _between(
@@ -74,13 +85,13 @@ class Moving:
         if self.step is not None:
             size = size + self.step.abs() + forming * self.size
         self.size = size
-        self._at = {}
+        self._at: dict[int, tuple[Any, Any]] = {}
 
     def gamma(self, factor: float, q: int) -> float:
         """Rounding of a product at q nodes, of |W| max|h|."""
         return factor * (self.length + 24 + 4 * q) * poly.UNIT
 
-    def at_nodes(self, q: int):
+    def at_nodes(self, q: int) -> tuple[Any, Any]:
         """Weights and biases at the q nodes; one where nothing moves."""
         if q not in self._at:
             places = poly.nodes(q)
@@ -115,7 +126,7 @@ class Moving:
             ]
         )
 
-    def _bend(self, c):
+    def _bend(self, c: Tensor) -> Tensor:
         """At least |D c| / 2, by the norms of D's rows and of c's pieces."""
         floor = 1e-150  # squares of less may underflow
         rows = self.step.flatten(1).norm(dim=1) * (1 + 1e-12) + floor
@@ -212,7 +223,7 @@ def gains(network: Network, layers: list[Moving]) -> list[Tensor]:
     return found[::-1]
 
 
-def _pools(network, i):
+def _pools(network: Network, i: int) -> list[tuple[Pool, tuple[int, ...]]]:
     """Layer i's pools, last first, with the shapes that they read."""
     layer, below = network.layers[i - 1], network.shapes[i - 1]
     if layer.kernel is None:
@@ -224,11 +235,11 @@ def _pools(network, i):
     read = []
     for pool in layer.pools:
         read.append((pool, (layer.width, *size)))
-        size = pool.shape(*size)
+        size = [*pool.shape(*size)]
     return read[::-1]
 
 
-def _unpool(pool, shape, rows):
+def _unpool(pool: Pool, shape: tuple[int, ...], rows: Tensor) -> Tensor:
     h = torch.zeros(len(rows), *shape, dtype=rows.dtype, device=rows.device)
     with torch.enable_grad():
         h.requires_grad_()
@@ -240,7 +251,9 @@ def _unpool(pool, shape, rows):
     return rows
 
 
-def _between(p, q, middle, half):
+def _between(
+    p: Any, q: Any, middle: float, half: float
+) -> tuple[Any, Any, Any]:
     """Middle, step or None where nothing moves, and |p| + |q|."""
     if p is None or p is q or torch.equal(p, q):
         return p, None, None
@@ -251,10 +264,12 @@ def _between(p, q, middle, half):
     )
 
 
-def _at(middle, step, places):
+def _at(
+    middle: Tensor | None, step: Tensor | None, places: tuple[float, ...]
+) -> Tensor | None:
     if middle is None:
         return None
     if step is None:
         return middle[None]
-    places = torch.tensor(places, dtype=middle.dtype, device=middle.device)
-    return middle + places.reshape(-1, *[1] * middle.dim()) * step
+    at = torch.tensor(places, dtype=middle.dtype, device=middle.device)
+    return middle + at.reshape(-1, *[1] * middle.dim()) * step

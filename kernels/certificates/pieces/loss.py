@@ -30,7 +30,7 @@ class Bounds:
     pieces: Tensor
     cuts: Tensor
 
-    def replace(self, index: Tensor, other: "Bounds"):
+    def replace(self, index: Tensor, other: "Bounds") -> None:
         """Take the samples ``index`` from ``other``, which has those alone."""
         for name in ("left", "right", "excess", "pieces", "cuts"):
             getattr(self, name)[index] = getattr(other, name)
@@ -39,7 +39,8 @@ class Bounds:
         kept = kept[self.wrong[0]]
         own = [part[kept] for part in self.wrong]
         new = [index[other.wrong[0]], *other.wrong[1:]]
-        self.wrong = tuple(torch.cat(pair) for pair in zip(own, new))
+        sample, start, stop = (torch.cat(pair) for pair in zip(own, new))
+        self.wrong = sample, start, stop
 
     def mean(self) -> float:
         """At least the mean loss anywhere on the interval."""
@@ -48,8 +49,8 @@ class Bounds:
         sizes = self.left.abs() + self.right.abs() + self.excess
         upper = ends + self.excess.mean()
         upper = upper + 4 * (n + 8) * poly.UNIT * sizes.mean()
-        upper = float(upper)
-        return math.inf if math.isnan(upper) else upper
+        found = float(upper)
+        return math.inf if math.isnan(found) else found
 
     def error(self) -> tuple[float, float]:
         """At least the largest error rate on the interval, and where."""
@@ -63,7 +64,9 @@ class Bounds:
         return float(over[most]) / len(self.left), float(start[most])
 
 
-def merge(sample, start, stop):
+def merge(
+    sample: Tensor, start: Tensor, stop: Tensor
+) -> tuple[Tensor, Tensor]:
     """Unions of parts that touch, sample by sample: starts and stops."""
     order = torch.argsort(start)
     order = order[torch.argsort(sample[order], stable=True)]
@@ -75,7 +78,9 @@ def merge(sample, start, stop):
     return start[opens], stop[closes]
 
 
-def summarise(z: Pieces, y: Tensor, loss: str):
+def summarise(
+    z: Pieces, y: Tensor, loss: str
+) -> tuple[list[Tensor], tuple[Tensor, Tensor]]:
     """Losses and wrong parts of pieces of the outputs.
 
     ``y`` as ``losses.targets`` gives it, of all samples.  Returns the losses
@@ -96,7 +101,7 @@ def summarise(z: Pieces, y: Tensor, loss: str):
     )
 
 
-def _loss(z, box, y, loss):
+def _loss(z: Tensor, box: Tensor, y: Tensor, loss: str) -> Tensor:
     """At least the largest loss in the box around each output."""
     if loss == "square":
         far = ((z - y).abs() * (1 + 4 * poly.UNIT) + box) * _UP
@@ -110,7 +115,7 @@ def _loss(z, box, y, loss):
     return value + 8 * (z.shape[1] + 16) * poly.UNIT * size
 
 
-def _margin(z, box, y):
+def _margin(z: Tensor, box: Tensor, y: Tensor) -> Tensor:
     """Own output less each rival's, at least, over the box; (P, rivals)."""
     own = losses.labels(y)[:, None]
     slack = 4 * poly.UNIT * (z.abs().amax(1, True) + box.amax(1, True))
@@ -121,7 +126,9 @@ def _margin(z, box, y):
     return margins.scatter(1, own, torch.inf)
 
 
-def _wrong(margins, lo, hi):
+def _wrong(
+    margins: list[Tensor], lo: Tensor, hi: Tensor
+) -> tuple[Tensor, Tensor]:
     """Parts of each piece on which some margin may be at most zero."""
     a, b = margins
     s = a / (a - b)  # where the line vanishes

@@ -37,22 +37,24 @@ def maximum(
 
     Returns the pieces and, for each cut, its sample.
     """
-    cuts = []
+    cuts: list[Tensor] = []
     for turn in range(_ROUNDS + 1):
         h, rho, found = _choose(z, pool, slack, gain, cut=turn < _ROUNDS)
         if found is None:
             break
-        piece, at = found
+        piece, place = found
         cuts.append(z.sample[piece])
-        parent, _, lo, hi = divide(z, piece, at)
+        parent, _, lo, hi = divide(z, piece, place)
         real = hi > lo
         z = z.pick(parent[real])
         z.lo, z.hi = lo[real], hi[real]
-    cuts = torch.cat(cuts) if cuts else z.sample[:0]
-    return Pieces(z.sample, z.lo, z.hi, h, rho), cuts
+    at = torch.cat(cuts) if cuts else z.sample[:0]
+    return Pieces(z.sample, z.lo, z.hi, h, rho), at
 
 
-def _choose(z, pool, slack, gain, cut):
+def _choose(
+    z: Pieces, pool: Pool, slack: Tensor, gain: Tensor, cut: bool
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
     q = len(z.h)
     rho = pool.windows(z.rho)  # (P, C, rows, columns, places)
     h = pool.windows(z.h.flatten(0, 1)).unflatten(0, (q, -1))

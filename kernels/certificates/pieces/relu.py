@@ -47,7 +47,16 @@ def relu(z: Pieces, slack: Tensor, gain: Tensor) -> tuple[Pieces, Tensor]:
     return out, none
 
 
-def _unsure(z, h, rho, on, piece, unit, slack, gain):
+def _unsure(
+    z: Pieces,
+    h: Tensor,
+    rho: Tensor,
+    on: Tensor,
+    piece: Tensor,
+    unit: Tensor,
+    slack: Tensor,
+    gain: Tensor,
+) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor] | None]:
     """Settle each unsure (piece, unit); the cuts that remain, or None.
 
     ``rho`` and ``on`` are changed in place.
@@ -90,7 +99,15 @@ def _unsure(z, h, rho, on, piece, unit, slack, gain):
     return h, (piece[item], unit[item], at)
 
 
-def _cut(z, h, rho, on, piece, unit, at):
+def _cut(
+    z: Pieces,
+    h: Tensor,
+    rho: Tensor,
+    on: Tensor,
+    piece: Tensor,
+    unit: Tensor,
+    at: Tensor,
+) -> tuple[Pieces, Tensor]:
     """Cut pieces at the places ``at``; there the units change sign."""
     order = torch.argsort(at)
     order = order[torch.argsort(piece[order], stable=True)]
@@ -119,7 +136,9 @@ def _cut(z, h, rho, on, piece, unit, at):
     return out, z.sample[piece]
 
 
-def divide(z: Pieces, piece: Tensor, at: Tensor):
+def divide(
+    z: Pieces, piece: Tensor, at: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Parts of pieces cut at ``at``, sorted by piece and place.
 
     Returns each part's parent and, for each piece, its first part; the parts'

@@ -9,7 +9,9 @@ NARROWEST = 1e-13
 _STEPS = 60
 
 
-def isolate(c: Tensor, lo: Tensor, hi: Tensor, rho: Tensor):
+def isolate(
+    c: Tensor, lo: Tensor, hi: Tensor, rho: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Cut each polynomial's piece [lo, hi] at its roots.
 
     ``c`` (q, K) Chebyshev coefficients, ``lo``, ``hi``, ``rho`` (K,): the true
@@ -68,7 +70,8 @@ def isolate(c: Tensor, lo: Tensor, hi: Tensor, rho: Tensor):
         pa, pb = torch.cat([pa, pm]), torch.cat([pm, pb])
     if not cuts:
         return item, a, loose, zeta
-    return *(torch.cat(part) for part in zip(*cuts)), loose, zeta
+    item, at = (torch.cat(part) for part in zip(*cuts))
+    return item, at, loose, zeta
 
 
 def newton(c: Tensor, a: Tensor, b: Tensor, pa: Tensor) -> Tensor:
@@ -93,5 +96,5 @@ def newton(c: Tensor, a: Tensor, b: Tensor, pa: Tensor) -> Tensor:
     return at
 
 
-def _raise(into, index, values):
+def _raise(into: Tensor, index: Tensor, values: Tensor) -> None:
     into.scatter_reduce_(0, index, values, "amax")
