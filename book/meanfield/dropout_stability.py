@@ -359,10 +359,15 @@ from book.tools import figures
 
 def draw_risk(cells, chosen):
     """Figure 1(a): test loss and error against the step, two widths."""
-    axes = figures.axes(2)
+    left, right = figures.axes(2)
+    near = right.inset_axes((0.45, 0.52, 0.53, 0.42))
     chosen = [n for n in chosen if n in {c["width"] for c in cells}]
-    names = [("loss", "Test loss"), ("error", "Test error (%)")]
-    for ax, (name, label) in zip(axes, names):
+    panels = [
+        (left, "loss", "Test loss"),
+        (right, "error", "Test error (%)"),
+        (near, "error", ""),
+    ]
+    for ax, name, label in panels:
         for n, colour in zip(chosen, ("orange", "blue")):
             mine = [c for c in cells if c["width"] == n]
             k = np.array(mine[0]["steps"])
@@ -387,10 +392,16 @@ def draw_risk(cells, chosen):
                 )
         ax.set(xscale="log", xlabel="step k + 1", ylabel=label)
         ax.set_ylim(bottom=0)
-    axes[0].legend()
+    left.legend()
+    ends = [line.get_ydata()[-1] for line in near.lines]
+    near.set(xlim=(k[-1] / 10, k[-1] + 1), ylim=(0, 1.4 * max(ends)))
+    near.set(xlabel="", xticks=[k[-1] / 10, k[-1]], title="the last tenfold")
+    near.set_xticklabels([f"{k[-1] / 10:.0f}", f"{k[-1]}"], fontsize=8)
+    near.xaxis.set_minor_formatter("")
+    near.spines["left"].set_color(figures.COLOURS["black"])
 
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Test loss and test error against the step for N = 100 and N = 1600: the half of the wide network almost touches the whole one, the half of the narrow one stays far above."}, "figure": {"name": "fig-md-risk", "caption": "Digits, mean and one standard deviation over 5 trials. Dashed: the trained network; solid: its first half, rescaled. At N = 1600 dropping half costs almost nothing at any time of training; at N = 100 it costs a multiple of the loss."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Test loss and test error against the step for N = 100 and N = 1600: the half of the wide network almost touches the whole one, the half of the narrow one stays far above."}, "figure": {"name": "fig-md-risk", "caption": "Digits, mean and one standard deviation over 5 trials. Dashed: the trained network; solid: its first half, rescaled. Inset: the end, from a tenth of the steps on. At N = 1600 dropping half costs almost nothing at any time of training; at N = 100 it costs a multiple of the loss."}}
 draw_risk(cells, chosen=[100, 1600])
 
 # %% [markdown]
@@ -719,7 +730,7 @@ for name in ("main", "literal", "tenth"):
             f"{end['change']:.4f} (n = {len(same)})"
         )
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST at N = 800 and N = 3200: test loss and test error of the network and of its first half against the step; the test loss stays below its first value, and the half is closer to the network at N = 3200."}, "figure": {"name": "fig-md-risk-paper", "caption": "MNIST, the counterpart of S20's Figure 1(a), mean (and, where there are several, one standard deviation) over the recorded networks. At N = 3200 the first half is at the end less than a point worse than the network."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST at N = 800 and N = 3200: test loss and test error of the network and of its first half against the step; the test loss stays below its first value, and the half is closer to the network at N = 3200."}, "figure": {"name": "fig-md-risk-paper", "caption": "MNIST, the counterpart of S20's Figure 1(a), mean (and, where there are several, one standard deviation) over the recorded networks. Inset: the end, from a tenth of the steps on. At N = 3200 the first half is at the end less than a point worse than the network."}}
 draw_risk(paper, chosen=[800, 3200])
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST: change in test loss against N at four times on logarithmic axes; nearly straight lines whose slope steepens from about minus 0.6 at time 0 to minus 1.3 at 0.65 T and T."}, "figure": {"name": "fig-md-width-paper", "caption": "MNIST, the counterpart of S20's Figure 2: linear in log-log scale as published. From 0.65 T to T the slope hardly changes; from time 0 on it does."}}

@@ -565,7 +565,9 @@ every = np.concatenate([three[name]["t"] for name in order])
 t = np.unique(every.round(6))  # all places computed on any of the three
 at_t = {
     what: {
-        LINES[name][0]: np.interp(t, three[name]["t"], three[name][what])
+        figures.look(LINES[name])["label"]: np.interp(
+            t, three[name]["t"], three[name][what]
+        )
         for name in order
     }
     for what in ("loss", "error")

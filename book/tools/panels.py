@@ -144,8 +144,11 @@ class Curves:
 
 def looks(panel):
     """Stroke, dashes and width of a panel's lines, in their order."""
-    n = len(panel.series)
-    kinds = list(zip(figures.CYCLE[:n], DASHES, [2] * n))
+    inks = {label: ink for label, ink, _ in figures.METHODS.values()}
+    kinds = [
+        (figures.COLOURS.get(inks.get(name), figures.CYCLE[k % 5]), dash, 2)
+        for k, (name, dash) in enumerate(zip(panel.series, DASHES))
+    ]
     kinds += [
         (figures.COLOURS[c], d, 1.5)
         for c, d in zip(("black", "grey"), ("1 3", "5 2"))
