@@ -585,20 +585,19 @@ for f in activations:
     run.measure(f"s20-gaussians-{f}", fit.slope)
 times = [table(cells, "relu", "change", s)[1][-1].mean() for s in (0, 0.65, 1)]
 run.measure("s20-gaussians-time", max(times) / min(times))
-first, last = dim_change[0][dims.index(32)], dim_change[0][-1]
-run.measure("s20-gaussians-dimension", last.mean() / first.mean())
-few = widths[-3] // 4  # 400 at the paper's scale
-kept = {
-    n: [
-        c["kept_change"][c["kept"].index(few)]
-        for c in cells
-        if c["width"] == n and c["activation"] == "tanh"
-    ]
-    for n in (widths[-3], widths[-1])
-}
-run.measure(
-    "s20-gaussians-kept", np.divide(*[np.mean(v) for v in kept.values()][::-1])
+first = dim_change[0][dims.index(32) if 32 in dims else 0]
+run.measure("s20-gaussians-dimension", dim_change[0][-1].mean() / first.mean())
+narrow, wide = (
+    [c for c in cells if c["width"] == n and c["activation"] == "tanh"]
+    for n in (widths[-3:][0], widths[-1])
 )
+few = [m for m in narrow[0]["kept"] if 4 * m <= narrow[0]["width"]]
+if few:  # of a quarter of the narrower ones, 400 at the paper's scale
+    ends = (
+        np.mean([c["kept_change"][c["kept"].index(few[-1])] for c in group])
+        for group in (wide, narrow)
+    )
+    run.measure("s20-gaussians-kept", np.divide(*ends))
 run.finish(
     {
         "cells": cells,

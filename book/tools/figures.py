@@ -100,7 +100,7 @@ def legend(ax, **options):
     """
     options = {"fontsize": 8, "handlelength": 1.8} | options
     handles = ax.get_legend_handles_labels()
-    return ax.figure.legend(*handles, loc="outside right upper", **options)
+    ax.figure.legend(*handles, loc="outside right upper", **options)
 
 
 def log_ticks(ax, values, which="x"):
