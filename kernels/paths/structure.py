@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 
 from kernels.networks import Parameters, columns
-from kernels.paths.exact import gap
+from kernels.paths.classes import Below
 
 Layer = tuple[Tensor, Tensor | None]
 Row = tuple[Tensor, Tensor]
@@ -97,7 +97,7 @@ def segment_proof(
         first = theta[0][0]
         still = first.new_zeros(first.shape[1], dtype=torch.bool)
         units = torch.arange(len(still), device=first.device)
-        below = _Below(len(still), units, units[:0], units[:0], still, True)
+        below = Below(len(still), units, units[:0], units[:0], still, True)
         drifts = []
         for pair, twin in zip(theta[:-1], other[:-1]):
             rows = _Rows(pair, twin, below)
@@ -113,37 +113,6 @@ def segment_proof(
         return Proof("constant", exact, tuple(drifts))
 
 
-@dataclass(frozen=True)
-class _Below:
-    """The features that a layer reads, in classes of equal ones.
-
-    ``first``: one unit of each class; ``more`` and ``label``: the others, and
-    the classes they belong to.  Units that are in no class compute zero.
-    ``varies``, one a class; ``exact``: the units of a class are equal, not
-    nearly so.
-    """
-
-    units: int
-    first: Tensor
-    more: Tensor
-    label: Tensor
-    varies: Tensor
-    exact: bool
-
-    def spread(self, values: Tensor) -> Tensor:
-        """From one a class, (classes, …), to one a unit; elsewhere zero."""
-        out = values.new_zeros(self.units, *values.shape[1:])
-        out[self.first] = values
-        out[self.more] = values[self.label]
-        return out
-
-    def gap(self, left: Tensor, right: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Bounds (rows, classes, block) on the sums' exact difference, and
-        the sum of their terms' absolute values."""
-        right = None if right is None else right.double()
-        return gap(left.double(), right, self.first, self.more, self.label)
-
-
 class _Rows:
     """What is known of each effective row of one layer.
 
@@ -156,7 +125,7 @@ class _Rows:
     rounding can do; the sums of the others are compared exactly.
     """
 
-    def __init__(self, pair: Layer, twin: Layer, below: _Below) -> None:
+    def __init__(self, pair: Layer, twin: Layer, below: Below) -> None:
         moves = pair[0] is not twin[0] or pair[1] is not twin[1]
         self.ends = (pair, twin) if moves else (pair,)
         self.below = below
@@ -264,7 +233,7 @@ class _Rows:
                 reads[doubt] = _among(bound[:, varies] != 0)
         return reads
 
-    def classes(self) -> _Below:
+    def classes(self) -> Below:
         """Put units with equal rows in one class, leave out the zero ones."""
         live = torch.nonzero(~self.zero)[:, 0]
         order = live[torch.argsort(self.key[live])]
@@ -277,7 +246,7 @@ class _Rows:
         exact = self.below.exact and bool(
             (self.same | varies).all() and same[equal].all()
         )
-        return _Below(len(varies), first, more, label, varies[first], exact)
+        return Below(len(varies), first, more, label, varies[first], exact)
 
     def _equal(
         self, units: Tensor, others: Tensor, varies: Tensor
@@ -301,7 +270,7 @@ class _Rows:
             exact[chunk] = same
         return equal, exact
 
-    def drift(self, above: _Below) -> Drift:
+    def drift(self, above: Below) -> Drift:
         """How far each unit of a fixed class is from the class's first."""
         count, below = len(self.fixed), self.below
         stays = (self.fixed & ~self.reads) | self.zero
@@ -324,7 +293,7 @@ class _Rows:
         return Drift(spread, None if bias is None else offset, stays)
 
 
-def _ray(weight: Tensor, below: _Below) -> Row:
+def _ray(weight: Tensor, below: Below) -> Row:
     """A direction for the keys, the same for equal units: flat; the bias's."""
     block = weight[0].numel() // max(1, below.units)
     generator = torch.Generator().manual_seed(len(below.first) * block + 1)
