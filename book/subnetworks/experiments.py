@@ -602,12 +602,16 @@ chapter.show(shown)
 # | (A), authors' code | 3·10⁻³ | $10^{-3}$ for $l < 2$, 3·10⁻³ above | 5·10⁻³ |
 #
 # `subnetworks.table1` holds these settings, with VGG-11's schedules and
-# weight decay. The authors' code trains (O) for up to 1000 epochs, halves its
-# step size every 30, and stops when the training set is separated. Ten layers
+# weight decay. The rows of the authors' code are from its scripts
+# `main_mnist_fcn.sh`, `main_cifar_fcn.sh` and `main_cifar_vgg.sh`
+# ([repository](https://github.com/modeconnectivity/modeconnectivity), commit
+# `8d801c7`). They train (O) for up to 200 epochs (where nothing is said,
+# `train_fcn.py` takes 1000), halve its step size every 30, and stop when the
+# training set is separated. Ten layers
 # of 245 under PyTorch's default initialisation pass on ever less of the
 # signal, and SGD first has to find its way out of the loss of a guess. A
 # momentum of 0.95 makes every step count twenty times: 1000 epochs without it
-# go as far as 50 with it. We run the step size as printed, without momentum,
+# go about as far as 50 with it. We run the step size as printed, without momentum,
 # and with the momentum of the code: 30 epochs on digits, which leave both at
 # the loss of a guess. 120 epochs on MNIST are cases of the paper profile
 # (`table1`); as long as they are not recorded, the rows on Table 1 stay open.
@@ -842,24 +846,28 @@ run.verdict()
 #   says little there, while the test *error*, which no positive factor
 #   changes much, still does. Look for it near the output, at small $f$.
 #
-# And the places where the published code does not do what the paper says
-# (commit `4cc6558` of the repository that the paper names), each of which is
-# done as the paper has it here:
+# And the places where
+# [the code that the paper names](https://github.com/modeconnectivity/modeconnectivity)
+# does not do what the paper says, each with the file and the commit at which
+# we read it; all are done as the paper has it here. (Which commit made the
+# paper's figures we do not know.)
 #
 # 1. Experiment (A) on VGG-11 freezes the new convolutions at their random
-#    values and trains the classifier alone. `subnetworks.train` trains every
-#    layer of $\xi_l$; a test holds it to that.
+#    values and trains the classifier alone (`exp_a_vgg.py`, `8d801c7`).
+#    `subnetworks.train` trains every layer of $\xi_l$; a test holds it to that.
 # 2. Experiment (B) on the fully connected networks copies the weights and
-#    draws *fresh random biases*. Ours keeps the network's own.
-# 3. SciPy's Brent method is used without bounds and finds negative factors
-#    for some draws. Ours looks among non-negative ones.
+#    draws *fresh random biases* (`PrunedCopyFCN` in `models/classifiers.py`,
+#    `8d31502`). Ours keeps the network's own.
+# 3. SciPy's Brent method is used without bounds (`exp_b.py`, `1ce368b`), and
+#    may end at a negative factor. Ours looks among non-negative ones.
 # 4. The test loss of (B) is computed with the factor 2 instead of the best
-#    factor, and the plotted test error is the smallest over the draws *of the
-#    test error*. Ours is that of the draw that was best in training.
-# 5. The path is evaluated on the first 100 training images, at the knots'
-#    output segments only; the flat segments and the swaps of Claim 5.1 are
-#    not built. Ours is a path from end to end, and the supremum is over the
-#    whole training set and the continuum.
+#    factor (`exp_b.py`, `1ce368b`), and the plotted test error is the smallest
+#    over the draws *of the test error* (`merge_b.py`, `98b31a6`). Ours is that
+#    of the draw that was best in training.
+# 5. The path is evaluated on 100 training images (`path.py`, `8d801c7`; on
+#    all of them at `1ce368b`), where the output layer alone moves; the flat
+#    segments are not built. Ours is a path from end to end, and the supremum
+#    is over the whole training set and the continuum.
 #
 # ## Exercises
 #

@@ -334,8 +334,10 @@ run.verdict()
 #   with momentum 0.95; ours ends an epoch after the training set is separated.
 #   Both start from PyTorch's default initialisation, except where He's is
 #   named.
-# - **The widths** are the figure's. (The script for this sweep in the code that
-#   the paper names, commit `4cc6558`, sets every width to 500.)
+# - **The widths** are the figure's. (The script for this sweep in
+#   [the code that the paper names](https://github.com/modeconnectivity/modeconnectivity),
+#   `widths_mnist.bash` at commit `8d801c7`, names a folder by each width and
+#   trains every network at width 500.)
 # - **Draws.** $T_B = 50$ instead of 200, here and on MNIST. For the
 #   wide networks the draws hardly differ, which is the point.
 # - **Loss and error.** With an infinite best factor the training loss of (B)
