@@ -19,7 +19,7 @@ from mpmath import mp, mpf
 from kernels import certificates, memorization, networks, paths
 from kernels.certificates import bounds, errors, rounding, samples
 from kernels.networks import Layer, Network, Pool
-from kernels.paths import exact, structure
+from kernels.paths import classes, exact, structure
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 PLACES = [mpf(k) / 7 for k in range(8)]
@@ -552,8 +552,8 @@ MUTANTS = [
     (rounding, "widened", "grown *= g", "grown *= 0 * g", check_rounding),
     (errors, "_margins", "sign * doubt", "0 * doubt", check_errors),
     (
-        structure,
-        "_Below.gap",
+        classes,
+        "Below.gap",
         "return gap(",  # as if what is below 1e-7 were equal
         "return _threshold(",
         check_halves,
