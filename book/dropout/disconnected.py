@@ -2,7 +2,7 @@
 # (dropout-disconnected)=
 # # Two minima that no path joins
 #
-# **In one sentence.** For every width $h$ there are data on which a network
+# **In one sentence.** For every width $h \ge 2$ there are data on which a network
 # of $h$ hidden units, $h - 2$ more than it needs, has two global minima that
 # no path of zero loss connects; we compute how high the wall between them is,
 # from below by proof and from above by paths, and find that biases, which the

@@ -4,7 +4,8 @@
 #
 # **In one sentence.** On the straight line between two independently trained
 # networks the loss climbs far above both ends, in narrow networks nearly to
-# the level of guessing; we measure how high, and prove that it is no higher.
+# the level of guessing; we measure how high, and prove that it is at most a
+# few per cent higher.
 #
 # **Reproduces** {cite}`kuditipudi2019`, Appendix D.2 and Figure 5. **Needs**
 # nothing before it.
