@@ -357,10 +357,11 @@ print(f"A and B are epsilon-connected with epsilon = {above(epsilon)}")
 from book.tools import figures
 
 axes = figures.axes(2, size=(7.2, 4.2))
-for way, colour, style in zip(along, figures.CYCLE, figures.STYLES):
-    p = along[way]
-    axes[0].plot(p.t, p.loss, linestyle=style, color=colour, label=way)
-    axes[0].axhline(sure[way].upper, ls=":", lw=1, color=colour)
+LOOKS = dict(zip(WAYS, ("line", "matched", "activations", "k19", "n21")))
+for way, p in along.items():
+    look = figures.look(LOOKS[way], label=way)
+    axes[0].plot(p.t, p.loss, **look)
+    axes[0].axhline(sure[way].upper, ls=":", lw=1, color=look["color"])
 axes[0].set(xlabel="t", ylabel="training loss", yscale="log")
 for who, loss, colour, mark in zip("ab", own, figures.CYCLE, "os"):
     layers = range(1, 1 + len(stable[who]))
@@ -371,9 +372,7 @@ for who, loss, colour, mark in zip("ab", own, figures.CYCLE, "os"):
 axes[1].set(xlabel="first layer that drops units", yscale="log")
 axes[1].set_xticks(list(range(1, net.depth)))
 axes[1].legend()
-picture = axes[0].figure
-handles = axes[0].get_legend_handles_labels()
-_ = picture.legend(*handles, loc="outside lower center", ncols=3)
+figures.legend(axes[0])
 
 # %% tags=["hide-input"]
 import json
@@ -401,7 +400,7 @@ written = {
 for file, text in written.items():
     Path(folder, file).write_text(text, encoding="utf-8")
 for file in ("figure.pdf", "figure.svg"):
-    picture.savefig(Path(folder, file))
+    axes[0].figure.savefig(Path(folder, file))
 print(f"written: {', '.join(written)}, figure.pdf, figure.svg")
 if run.changed:
     print(f"in {folder}")

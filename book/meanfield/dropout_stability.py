@@ -773,7 +773,7 @@ run.verdict()
 #
 # ## Exercises
 #
-# 1. Set `step_size=2` in the laptop column; the run prints how far the test
+# 1. Set `step_size` to 2 (`-p step_size=2`); the run prints how far the test
 #    loss overshoots. The accuracy hardly changes; what
 #    happens to dropout stability, and which of the two terms is to blame?
 # 2. Keep a quarter of the neurons (`keep=width // 4`) and predict the factor
