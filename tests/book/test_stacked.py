@@ -95,6 +95,8 @@ def pictures():
     """(chapter, figure, its digest, its PNG) of the rendered book."""
     for name in site.chapters():
         file = site.notebook(name)
+        if not file.exists():  # test_render asks for it
+            continue
         nb = json.loads(file.read_text(encoding="utf-8"))
         for cell in nb["cells"]:
             for out in cell.get("outputs", []):
