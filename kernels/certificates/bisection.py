@@ -100,7 +100,8 @@ def intervals(
         )
         error, _ = error_bounds(z0 + worst, z1 + worst, around, around, data.y)
         ends = [data.measure(z, rho) for z in (z0, z1)]
-        yield rounding.above(value, slack), slack, error, ends
+        upper = rounding.above(value, slack)
+        yield upper, rounding.above(slack, 0.0), error, ends
 
 
 def _fused(
