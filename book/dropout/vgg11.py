@@ -645,7 +645,7 @@ draw_walk(*of(walks, first))
 # ({ref}`dropout-certificates`). This is what the dotted lines of
 # {numref}`fig-vg-walk` come from, on the images of its curves:
 
-# %%
+# %% tags=["hide-input"]
 for w in walks:
     if sure := w.get("certificate"):
         for name, (found, upper, number, flips) in zip(
