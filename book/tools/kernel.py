@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+LONGEST = 80  # bytes of a folder's path that leave room for a socket's name
 # what a shell may hold and a rendering does not depend on
 FOREIGN = (
     *("JUPYTER", "IPYTHON", "IPY_", "MPL", "MATPLOTLIB", "LC_", "PAPERMILL"),
@@ -88,6 +89,8 @@ def manager(base, folder, *, root=ROOT, **word):
 
         async def _async_pre_start_kernel(self, **words):
             self.connection_file = str(Path(folder, "kernel.json"))
+            if os.name == "posix" and len(str(folder)) < LONGEST:
+                self.transport = "ipc"  # two kernels never ask for one port
             words["env"] = environment(folder)
             return await super()._async_pre_start_kernel(**words)
 
