@@ -469,7 +469,7 @@ figures.log_ticks(axes[0], RATES)
 axes[0].legend()
 names = list(waste)[::-1]
 axes[1].barh(names, steps_down[::-1], color=figures.COLOURS["blue"])
-axes[1].set(xscale="log", xlabel="rise of the loss, or a bound on it")
+_ = axes[1].set(xscale="log", xlabel="rise of the loss, or a bound on it")
 
 # %% [markdown]
 # What came of the two sentences written before: up to $p = 0.3$ both

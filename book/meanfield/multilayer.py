@@ -522,7 +522,7 @@ def draw_risk(cells, chosen):
         ax.set(xscale="log", xlabel="step k + 1", ylim=(0, None))
     axes[0].set_ylabel("test loss")
     axes[1].set_ylabel("test error (%)")
-    axes[0].legend()
+    axes[0].legend(loc="lower left")
 
 
 def draw_change(cells, names):
