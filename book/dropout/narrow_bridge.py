@@ -695,7 +695,7 @@ run.remeasure("k19-figure2-line-other", top(known, "0.1", "0.3", "0.5"))
 paper = run.recorded
 draw_figure2(paper["figure2"])
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST: left, training loss along three paths of 13 segments, highest at the dropout networks; right, the bound of Theorem 3 far above, the straight line above the path, the narrow network and the ends below."}, "figure": {"name": "fig-nb-bridges-paper", "caption": "MNIST, three pairs, p = 1/5, narrow networks of 6 filters: as above, but curves, lines, the narrow network and the ends are on 4096 images, where nothing is certified (path, 4096: highest loss at 11 points a segment); ε and the path's bound and highest loss are on the first 64."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST: left, training loss along three paths of 13 segments, highest at the dropout networks; right, the bound of Theorem 3 far above, the straight line above the path, the narrow network and the ends below."}, "figure": {"name": "fig-nb-bridges-paper", "caption": "MNIST, three pairs, p = 1/5, narrow networks of 6 filters: as above, but curves, lines, the narrow network and the ends are on 4096 images, where nothing is certified and the path's loss is the highest at 11 points a segment; ε and the path's bound and highest loss are on the first 64 images."}}
 on_all = ("path, 4096", "orange", "D", lambda c, p: c["path"])
 draw_bridges(paper["cells"], 0.2, [*ROWS[:2], on_all, *ROWS[2:]])
 
