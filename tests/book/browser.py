@@ -6,7 +6,6 @@ No driver, no port and no Python package is needed.
 """
 
 import base64
-import fcntl
 import json
 import os
 import select
@@ -56,6 +55,8 @@ class Browser:
     """One Chromium process; a context manager, as are its pages."""
 
     def __init__(self, executable: str, *, timeout: float = 60.0):
+        import fcntl  # POSIX alone; the other tests are collected without
+
         self.timeout = timeout
         self._count = 0
         self._events: list[dict] = []
