@@ -23,7 +23,8 @@ def pytest_collection_modifyitems(items):
     """The site's pages, the chapters, the book's tests; kernels' many last."""
 
     def rank(item):
-        file = item.path.relative_to(ROOT).as_posix()
+        inside = item.path.is_relative_to(ROOT)
+        file = item.path.relative_to(ROOT).as_posix() if inside else ""
         return next(
             (k for k, name in enumerate(FIRST) if file.startswith(name)),
             len(FIRST),

@@ -36,8 +36,7 @@ def cuts(pixels):
     found = []
     for start, stop in zip(spines, [*spines[1:], width]):
         gap = _gap(blank[start:stop])
-        inked = not blank[start + gap.stop : stop].all() if gap else False
-        if inked:
+        if gap and (stop < width or not blank[start + gap.stop : stop].all()):
             found.append((start + (gap.start + gap.stop) / 2) / width)
     return found if len(spines) > 1 and width > WIDE else []
 

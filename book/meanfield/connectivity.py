@@ -357,6 +357,7 @@ def draw_laws(cells, large_w, n):
         (large_w["w"], "w, where w started large"),
     ]
     axes = figures.axes(2, 2, size=(7.2, 4.6))
+    axes[0, 0].figure.get_layout_engine().set(wspace=0.08)
     for ax, (law, label) in zip(axes.flat, panels):
         edges = np.linspace(*law["range"][4:], 41)
         for j, (density, who) in enumerate(

@@ -17,6 +17,7 @@ UNJUDGED = {  # pages that judge no claim
     "further",
     "yours",  # the reader's own networks
     "bibliography",
+    "how-to-cite",
     "dropout/certificates",  # ours: the papers certify nothing
 }
 
