@@ -3,11 +3,13 @@
 Two layers are S20 (3.1)-(3.4), more are (1.1), (4.1)-(4.3).  `init`,
 `forward`, `drop`, `as_network` describe the networks; `sgd_step`, `Step` and
 `train` train them; `evaluate` and `masks` measure them and their dropouts;
-`fluctuations` predicts what dropout does to the loss.
+`fluctuations` predicts what dropout does to the loss, `influences` which
+neurons it matters to keep.
 """
 
 from kernels.meanfield.evaluation import Evaluation, evaluate, masks
 from kernels.meanfield.fluctuations import Fluctuations, fluctuations
+from kernels.meanfield.influence import influences
 from kernels.meanfield.model import as_network, drop, forward, init, shape
 from kernels.meanfield.step import Step, sgd_step
 from kernels.meanfield.training import Snapshot, Training, train
@@ -23,6 +25,7 @@ __all__ = [
     "evaluate",
     "fluctuations",
     "forward",
+    "influences",
     "init",
     "masks",
     "sgd_step",
