@@ -12,23 +12,47 @@ of (1/|A_l| - 1/N_l) Var_i(c_i).  With one hidden layer c_i is the influence
 of `fluctuations`.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from kernels.meanfield import losses, model
 from kernels.meanfield.evaluation import block_size, check_set
+from kernels.meanfield.model import Activation, Weights
 from kernels.networks.losses import sample_losses
+
+ORDERS = ("largest", "smallest", "strongest", "even")
 
 
 def influences(
-    theta, x, y, *, loss="cross_entropy", activation=torch.relu, block=None
-):
+    theta: Weights,
+    x: Any,
+    y: Any,
+    *,
+    loss: str = "cross_entropy",
+    activation: Activation = torch.relu,
+    block: int | None = None,
+) -> tuple[Tensor, ...]:
     """The influence of every hidden neuron, c_i = N dL/dg_i.
 
-    Arguments: as for `evaluate`; `activation` must be differentiable where
-    it is evaluated.
+    The module's text says what it predicts.
 
-    Returns a tuple with one float64 (R, N) tensor per hidden layer, detached.
-    Raises ValueError where `evaluate` does.
+    Parameters
+    ----------
+    theta, x, y, loss, block : as for ``evaluate``
+    activation : an elementwise function, differentiable where it is evaluated
+
+    Returns
+    -------
+    tuple[Tensor, ...]
+        One float64 (R, N) tensor per hidden layer, detached.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where ``evaluate`` does.
 
     Cost: a forward and a backward pass, without the gradients in the weights.
     """
@@ -59,3 +83,83 @@ def _gated(weights, gates, x, activation):
     for w, gate in zip(weights[1:], gates):
         z = (activation(z) * gate) @ w.mT / w.shape[1]
     return z
+
+
+def chosen(influence: Tensor, *, keep: int, order: str) -> Tensor:
+    """The neurons of one layer that are kept for their influence.
+
+    Parameters
+    ----------
+    influence : c_i, (R, N), of one layer from ``influences``
+    keep : |A|, how many
+    order : which of them
+        ``"largest"`` and ``"smallest"`` are by c_i with its sign, and move
+        the first-order change most, up and down; ``"strongest"`` is by
+        abs(c_i), the usual rule of pruning; ``"even"`` takes them at equal
+        distances in the order of c_i, so that their mean stays.
+
+    Returns
+    -------
+    Tensor
+        Bool (R, N), row r for trial r; with R = 1 a pattern for
+        ``evaluate``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown order, a bad ``keep`` or another shape.
+    """
+    if influence.ndim != 2:
+        raise ValueError(
+            "influence must be (trials, N), of one layer, got shape "
+            f"{tuple(influence.shape)}"
+        )
+    width = influence.shape[1]
+    if not 1 <= keep <= width:
+        raise ValueError(f"keep must lie in 1..{width}, got {keep}")
+    if order not in ORDERS:
+        raise ValueError(
+            f"order must be one of {', '.join(ORDERS)}, got {order!r}"
+        )
+    scores = influence.abs() if order == "strongest" else influence
+    ranked = scores.argsort(dim=1, descending=order != "smallest", stable=True)
+    if order == "even":
+        middle = (torch.arange(keep) + 0.5) * (width / keep)  # never repeats
+        ranked = ranked[:, middle.long()]
+    kept = torch.zeros(influence.shape, dtype=torch.bool)
+    return kept.scatter_(1, ranked[:, :keep].cpu(), True)
+
+
+def first_order(
+    influence: Sequence[Tensor], masks: Sequence[Tensor]
+) -> Tensor:
+    """The change in loss under dropout, to first order in the gates.
+
+    Parameters
+    ----------
+    influence : from ``influences``, of one trial: (1, N) a hidden layer
+    masks : bool (K, N) a hidden layer, as for ``evaluate``
+
+    Returns
+    -------
+    Tensor
+        (K,) float64: the sum over layers of the mean of c_i over the kept
+        neurons less that over all.
+
+    Raises
+    ------
+    ValueError
+        For several trials, or where the shapes differ.
+    """
+    shapes = [tuple(m.shape) for m in masks]
+    fits = [(len(masks[0]), c.shape[1]) for c in influence]
+    if shapes != fits or any(len(c) != 1 for c in influence):
+        raise ValueError(
+            "masks must be (K, N) per hidden layer of one trial's influence "
+            f"(1, N), got {shapes} for {[tuple(c.shape) for c in influence]}"
+        )
+    changes = [
+        (m.to(c.dtype) @ c[0]) / m.sum(1) - c.mean()
+        for c, m in zip(influence, masks)
+    ]
+    return torch.stack(changes).sum(0)

@@ -111,3 +111,94 @@ def test_influences_leave_no_graph_and_refuse_what_evaluate_refuses():
         meanfield.influences(theta, x[:0], y[:0], loss="square")
     with pytest.raises(ValueError, match="x must have shape"):
         meanfield.influences(theta, x[:, :2], y, loss="square")
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "square"])
+def test_influences_of_a_layer_sum_to_the_slope_of_a_common_scale(loss):
+    """sum_i c_i / N = dL/ds where the layer's outgoing weights are s W.
+
+    In a layer that is not the last, tanh stands between: no shortcut by the
+    homogeneity of the network.
+    """
+    theta, x, y = problem((3, 5, 4, 2), loss)
+    how = dict(loss=loss, activation=torch.tanh)
+    for layer, c in enumerate(meanfield.influences(theta, x, y, **how)):
+        scale = torch.ones((), dtype=torch.float64, requires_grad=True)
+        for trial in range(2):
+            h = x
+            for k, w in enumerate(theta):
+                w = w[trial] * (scale if k == layer + 1 else 1)
+                h = h @ w.mT / (w.shape[1] if k else 1)
+                h = torch.tanh(h) if k < len(theta) - 1 else h
+            if loss == "square":
+                risk = (h - y).square().sum(1).mean()
+            else:
+                risk = torch.nn.functional.cross_entropy(h, y)
+            [slope] = torch.autograd.grad(risk, scale)
+            assert c[trial].mean().item() == pytest.approx(
+                slope.item(), rel=1e-10, abs=1e-12
+            )
+
+
+def test_the_order_of_influences_is_that_of_leaving_one_out():
+    """In wide networks: L without i, less L, is (mean c - c_i) / (N - 1).
+
+    The remainder is of order 1 / N^2, so that N - 1 times it falls by four
+    when N grows by four, and the ranks agree.
+    """
+    rest = []
+    for width in (64, 256):
+        theta, x, y = problem((4, width, width, 1), "square", trials=1, n=40)
+        how = dict(loss="square", activation=torch.tanh)
+        c1, c2 = meanfield.influences(theta, x, y, **how)
+        whole = meanfield.evaluate(theta, x, y, **how).loss.item()
+        out = ~torch.eye(width, dtype=torch.bool)
+        all_kept = torch.ones(width, width, dtype=torch.bool)
+        worst = 0.0
+        for masks, c in (((out, all_kept), c1), ((all_kept, out), c2)):
+            left = meanfield.evaluate(theta, x, y, masks=masks, **how).loss[0]
+            change = (left - whole) * (width - 1)
+            said = c.mean() - c[0]
+            worst = max(worst, (change - said).abs().max().item())
+            ranks = [v.argsort().argsort().double() for v in (change, said)]
+            assert torch.corrcoef(torch.stack(ranks))[0, 1] > 0.98
+            predicted = meanfield.first_order([c1, c2], masks)
+            torch.testing.assert_close(predicted, said / (width - 1))
+        rest.append(worst)
+    assert rest[1] < rest[0] / 2
+
+
+@pytest.mark.parametrize(("width", "keep"), [(1, 1), (7, 3), (8, 4), (9, 9)])
+def test_chosen_neurons_against_enumeration(width, keep):
+    g = torch.Generator().manual_seed(width)
+    c = torch.randn(2, width, generator=g, dtype=torch.float64)
+    every = list(combinations(range(width), keep))
+    for row in range(2):
+        sums = [c[row, list(a)].sum().item() for a in every]
+        strong = [c[row, list(a)].abs().sum().item() for a in every]
+        for order, want, scores in (
+            ("largest", max(sums), c),
+            ("smallest", min(sums), c),
+            ("strongest", max(strong), c.abs()),
+        ):
+            kept = meanfield.chosen(c, keep=keep, order=order)
+            assert kept.sum(1).tolist() == [keep, keep]
+            assert scores[row, kept[row]].sum().item() == pytest.approx(want)
+    kept = meanfield.chosen(c, keep=keep, order="even")
+    assert kept.sum(1).tolist() == [keep, keep]
+    order = c.argsort(1, descending=True)
+    for places in kept.gather(1, order):
+        gaps = places.nonzero().squeeze(1).diff().double()
+        assert ((gaps - width / keep).abs() < 1).all()
+
+
+def test_chosen_and_first_order_refuse_what_does_not_fit():
+    c = torch.zeros(1, 4, dtype=torch.float64)
+    with pytest.raises(ValueError, match="order must be one of"):
+        meanfield.chosen(c, keep=2, order="biggest")
+    with pytest.raises(ValueError, match=r"keep must lie in 1\.\.4"):
+        meanfield.chosen(c, keep=5, order="even")
+    with pytest.raises(ValueError, match="of one layer"):
+        meanfield.chosen(c[0], keep=2, order="even")
+    with pytest.raises(ValueError, match="one trial"):
+        meanfield.first_order([c.repeat(2, 1)], [torch.ones(3, 4) > 0])
