@@ -78,6 +78,28 @@ def states(paper: str, *labels: str) -> Callable[[T], T]:
     return mark
 
 
+def at_first_use(room: str, modules: list[str]) -> Callable[[str], Any]:
+    """A room's ``__getattr__`` that imports its modules as they are named.
+
+    Parameters
+    ----------
+    room : its ``__name__``
+    modules : names of modules in it
+
+    Returns
+    -------
+    callable
+        name -> module; AttributeError for another name.
+    """
+
+    def get(name):
+        if name in modules:
+            return importlib.import_module(f"{room}.{name}")
+        raise AttributeError(f"module {room!r} has no attribute {name!r}")
+
+    return get
+
+
 def __getattr__(name: str) -> Any:
     """Rooms that were modules of their own go on under their old names."""
     if name in _MOVED:

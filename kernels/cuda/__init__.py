@@ -11,4 +11,9 @@ CuPy does not: ``kernels.device.backend`` chooses, and
 ``launch``     compiles, checks and launches
 """
 
+from kernels import at_first_use
+
 __all__ = ["boxes", "dropout", "launch", "meanfield", "segments"]
+
+# other rooms import ``launch`` alone
+__getattr__ = at_first_use(__name__, __all__)

@@ -9,4 +9,7 @@
 None is imported before it is asked for: ``sources`` needs no torch.
 """
 
+from kernels import at_first_use
+
 __all__ = ["checkpoint", "files", "loop", "progress", "sources"]
+__getattr__ = at_first_use(__name__, __all__)

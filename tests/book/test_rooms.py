@@ -4,6 +4,7 @@ import doctest
 import importlib
 import inspect
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,6 +50,22 @@ def functions(name):
     """Dotted names, below the room, of its public functions."""
     room = importlib.import_module(f"kernels.{name}")
     return [n for n, f in rooms.doors(room) if inspect.isfunction(f)]
+
+
+def test_a_room_alone_has_all_that_it_names():
+    """In a process where nobody else has imported its modules."""
+    code = """
+import importlib, sys
+for name in sys.argv[1:]:
+    for found in [m for m in sys.modules if m.split(".")[0] == "kernels"]:
+        del sys.modules[found]
+    room = importlib.import_module(f"kernels.{name}")
+    for one in getattr(room, "__all__", []):
+        getattr(room, one)
+"""
+    command = [sys.executable, "-c", code, *(r for r in ROOMS if r[0] != "_")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_page_a_room():

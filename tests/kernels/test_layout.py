@@ -37,8 +37,8 @@ def behind_doors(file):
     own = parts[1] if parts[0] == "kernels" and len(parts) > 1 else None
     for name in imported(file):
         _, *path = name.split(".")
-        if not path or path[0] == own or path == ["states"]:
-            continue  # the package's own mark
+        if not path or path[0] in (own, "states", "at_first_use"):
+            continue  # the package's own
         if path[0] not in ROOMS:
             yield name  # an old name: the chapter's key would not see it
         elif len(path) > 1:
