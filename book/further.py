@@ -2,7 +2,7 @@
 # (further)=
 # # What came after
 #
-# **In one sentence.** We name the works that cite
+# **In one sentence.** We name 26 works that cite
 # {cite}`shevchenko2020`, set eight ways of joining two networks side by side
 # on the same pairs (three straight lines and one repaired, two learned
 # curves, and the papers' two constructions), and train with heavy-ball
@@ -46,9 +46,11 @@ run = chapter.start(
 # ## The works that cite it
 #
 # We went by a list of the works that cite {cite}`shevchenko2020`: titles,
-# authors and years. We have *not* read these works, {cite}`nguyen2021`
-# excepted. What follows says what a title announces and which page of this
-# book it meets; for results, read the work itself.
+# authors and years. Its other entries, on quantum optimisation, decentralised
+# training, architectures and the recovery of weights, are left out. We have
+# *not* read these works, {cite}`nguyen2021` excepted. What follows says what a
+# title announces and which page of this book it meets; for results, read the
+# work itself.
 #
 # ### Symmetry and the straight line
 #
@@ -90,9 +92,9 @@ run = chapter.start(
 #   quotes from it; the final version we have not read, and cannot say what
 #   else it changed.
 # - *A note on connectivity of sublevel sets in deep learning*
-#   {cite}`nguyen2021note` asks the question for all networks below a loss,
-#   not for two of them. {ref}`dropout-disconnected` shows two minima that are *not*
-#   connected.
+#   {cite}`nguyen2021note` asks the question for all networks below a loss, not
+#   for two of them. {ref}`dropout-disconnected` shows two minima that are
+#   *not* connected.
 # - *Taxonomizing local versus global structure in neural network loss
 #   landscapes* {cite}`yang2021` sets local against global structure. A path
 #   between two solutions is a global question; noise stability
@@ -169,7 +171,8 @@ run = chapter.start(
 #    $$ (eq-fu-match)
 #
 #    found layer by layer, each an assignment problem, until nothing changes
-#    (`alignment.match`): with several hidden layers a local minimum. This
+#    (`matched`, by `alignment.match`): with several hidden layers a local
+#    minimum. This
 #    line ends at $\mathcal{P}\theta^B$, *not* at $\theta^B$. The permutation
 #    itself is a path too, swap by swap, and a free one where every layer has
 #    one unit that is zero in all its weights, in and out ({cite}`nguyen2021`,
@@ -177,15 +180,16 @@ run = chapter.start(
 #    ({cite}`kuditipudi2019`, Lemma 4). A trained network has none as a rule.
 # 3. **The line after matching what the units compute.** The permutation with
 #    the largest sum of correlations between the units' activations on the
-#    training images, layer by layer (`alignment.match_activations`).
+#    training images, layer by layer (`matched_by_activations`, by
+#    `alignment.match_activations`).
 # 4. **The same, repaired.** Halfway between two networks that are not quite
 #    aligned, units cancel and the signal shrinks from layer to layer. REPAIR
 #    gives every hidden unit, at every $t$, the mean and the deviation that
 #    lie on the line between its ends' (`repair.repaired`; {cite}`jordan2023`).
 #    What we walk is the polygon through 41 such points.
-# 5. and 6. **A learned curve** {cite}`garipov2018`. A third parameter $\phi$, the
-#    *bend*, is trained so that the loss is low on average over the quadratic
-#    Bézier curve
+# 5. and 6. **A learned curve** {cite}`garipov2018`. A third parameter $\phi$,
+#    the *bend*, is trained so that the loss is low on average over the
+#    quadratic Bézier curve
 #
 #    $$
 #    \gamma_\phi(t) = (1 - t)^2\,\theta^A + 2t(1 - t)\,\phi + t^2\,\theta^B
@@ -193,7 +197,7 @@ run = chapter.start(
 #
 #    or over the *chain* of two segments from $\theta^A$ to $\phi$ and from
 #    $\phi$ to $\theta^B$: each step of SGD draws $t$ uniformly and a
-#    minibatch.
+#    minibatch (`learned`).
 # 7. **The dropout path** of {cite}`kuditipudi2019`, Theorem 1: half of the
 #    units of layers $l, l + 1, \dots$ are dropped, for each $l$ the best of
 #    many random choices, with the factor on the output that fits the training
@@ -201,11 +205,11 @@ run = chapter.start(
 #    network that still separates its data would have an infinite one.
 # 8. **The subnetworks' path** of {cite}`nguyen2021`, Theorem 4.1: for each
 #    layer $l$, a fresh network of half the width, trained on half of that
-#    layer's features.
+#    layer's features (`reoptimised`).
 #
-# The last two are built from pieces whose output is constant or affine in
-# $t$, so that the supremum of a convex loss over the whole path is a maximum
-# over a few functions: exact ({ref}`dropout-certificates`). Lines, chains and the
+# The last two are built from pieces whose output is constant or affine in $t$,
+# so that the supremum of a convex loss over the whole path is a maximum over a
+# few functions: exact ({ref}`dropout-certificates`). Lines, chains and the
 # repaired polygon are piecewise linear in the weights, but not in the outputs;
 # `certificates.certify` bounds them from above on the whole continuum. The
 # Bézier curve {eq}`eq-fu-bezier` is not even piecewise linear in the weights:
@@ -291,7 +295,7 @@ def end(name, hidden, seed, *, epochs, **_):
 # of two numbers followed by an addition: a pass of one example through a
 # network costs as many as it has weights, forward and backward together
 # three times that. The cost is given in units of the products that trained
-# *one end*, and does not depend on the machine.
+# *one end*, and does not depend on the machine. `products` counts a pass.
 
 
 # %%
@@ -586,13 +590,14 @@ draw_prices()
 # - **Deep and narrow.** On the straight line the loss is that of a guess,
 #   $\log 10 \approx 2.3$. Matching by *weights* hardly helps. Matching by
 #   *activations* takes two thirds of the barrier away, for next to nothing,
-#   and REPAIR nearly half of the rest: so the networks are less far apart
+#   and REPAIR, at the price of one more training, nearly half of the rest: so
+#   the networks are less far apart
 #   than the weights say, and what stands between them is in part a matter of
 #   the units' scale. The dropout path is as high as a guess: with the factor
-#   that fits best, that is what its networks make, and it is as good as half
-#   of such a network gets without new weights. The learned curves and the
-#   subnetworks' path are the lowest, and proved so: on the continuum of seven
-#   layers, not only where we looked.
+#   that fits best, that is what the best of many random halves makes without
+#   new weights. The learned curves and the subnetworks' path are the lowest,
+#   and proved so: on the continuum, not only
+#   where we looked.
 # - **Wide, trained with dropout.** Now every way but the plain line is low.
 #   Matching {eq}`eq-fu-match` by weights costs next to nothing and takes most
 #   of the barrier away, by activations a little more.
@@ -621,20 +626,22 @@ draw_prices()
 # \end{aligned}
 # $$ (eq-fu-ball)
 #
-# The factor $1 - \beta$ is our choice: a constant gradient moves $\theta$ by
-# $\alpha$ times it per step for every $\beta$, and $\beta = 0$ is the SGD of
-# {eq}`eq-md-sgd`. The step of `kernels.meanfield` does the first part of
-# {eq}`eq-fu-ball`, a line adds the second. Both methods start from the same
-# weights and see the same minibatches.
-
-# %%
-from kernels import meanfield
+# The factor $1 - \beta$ is our choice: in the long run a constant gradient
+# moves $\theta$ by $\alpha N$ times it per step for every $\beta$, and $\beta
+# = 0$ is the SGD of {eq}`eq-md-sgd`. The step of `kernels.meanfield` does the
+# first part of {eq}`eq-fu-ball`, a line of `heavy_ball` adds the second. Both
+# methods start from the same weights and see the same minibatches.
 
 
+# %% tags=["hide-input"]
 @functools.cache
 def digits():
     """Training and test set with a constant feature."""
     return data.load("digits", constant=True).to(dtype=torch.float64)
+
+
+# %%
+from kernels import meanfield
 
 
 def heavy_ball(theta, beta, *, generator, steps=200, step_size=0.5):

@@ -6,8 +6,8 @@
 # on differently ordered data for different times, are joined by a path of
 # seven line segments (five will do) along which the largest loss is the
 # largest of four numbers, so that we can state it exactly; it falls with the
-# width, and on real networks a straight line between *matched* neurons does
-# as well.
+# width, and on all our networks a straight line between *matched* neurons is
+# lower still.
 #
 # **Reproduces** {cite}`shevchenko2020`: Definition 3.2, Theorem 1(B), Figure
 # 3. **Needs** {ref}`meanfield-dropout`.
@@ -73,8 +73,8 @@ run = chapter.start(
 # + \sqrt\alpha\, \big(\sqrt{D + \log N} + z\big) \right).
 # $$ (eq-mc-bound)
 #
-# Here $T_{\max} = \max(T, T')$, $D = d$, and $K$ depends on the assumptions'
-# bounds only.
+# Here $T_{\max} = \max(T, T')$, $D$ is the number of a neuron's input weights,
+# here $d$, and $K$ depends on the assumptions' bounds only.
 # ```
 #
 # ## Two solutions
@@ -83,7 +83,7 @@ run = chapter.start(
 # entries of $a_i$ near $\pm 3$ and those of $w_i$ near $\pm 1 / \sqrt d$, and
 # the other from normal laws. They see the data in different orders and stop
 # at different times. `std` and `steps` are given for $\theta$, then for
-# $\theta'$.
+# $\theta'$; `solutions` trains the two.
 
 # %% tags=["hide-input"]
 scale = run.scale(
@@ -528,7 +528,8 @@ assert len(example["Our five"]) == 5
 # ## Figure 3: error along the path
 #
 # Every pair is joined in four ways: by the paper's path, ours, and two
-# straight lines to which we come back.
+# straight lines to which we come back. `routes` builds them, and `along` looks
+# at the test loss and error of each.
 
 # %%
 from kernels import interpolation
@@ -626,7 +627,7 @@ for name in ("loss", "error"):
         above = (top > limit + 1e-5).sum()
         print(f"largest {name} beyond {label}: {above} of {top.size} pairs")
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Digits, N = 1600: test loss and test error along the seven segments. Both stay below the dashed bound, rise on segments 1 and 2, dip in the middle of segment 3, and are constant on segments 2, 4, 5 and 6."}, "figure": {"name": "fig-mc-path", "caption": "Digits, N = 1600, mean and one standard deviation over 5 pairs. The loss peaks at knots, as it must; in the middle of segment 3 two half networks vote together, and the loss falls back towards that of the whole ones. Dashed: the larger end plus the larger change by dropout."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Digits, N = 1600: test loss and test error along the seven segments. Both stay below the dashed bound; the loss rises on segment 1, dips in the middle of segment 3, falls on segment 7, and is constant on segments 2, 4, 5 and 6."}, "figure": {"name": "fig-mc-path", "caption": "Digits, N = 1600, mean and one standard deviation over 5 pairs. The loss peaks at knots, as it must; in the middle of segment 3 two half networks vote together, and the loss falls back towards that of the whole ones. Dashed: the larger end plus the larger change by dropout."}}
 draw_path(cells, 1600)
 
 # %% [markdown]
@@ -704,7 +705,7 @@ draw_laws(cells, large_w, 1600)
 # which is solved exactly. In {eq}`eq-mc-coupling` that replaces independence
 # by the optimal coupling of both laws.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Left, N = 1600: the straight line's loss is far above that of both paths, the matched line's is flat. Right: with N the paths' largest loss falls to that of the ends, the straight line's falls from 0.44 to 0.165 only, the matched line's is lowest at every width."}, "figure": {"name": "fig-mc-lines", "caption": "Digits, 5 pairs. Left: loss along four routes at N = 1600. Right: the largest loss against N. The straight line has a barrier that the width does not remove; the paths' barrier falls; after matching there is next to none at any width."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Left, N = 1600: the straight line's loss is far above that of both paths, the matched line's is flat. Right: with N the paths' largest loss falls to that of the ends, the straight line's falls from 0.44 to 0.165 only, the matched line's is lowest at every width."}, "figure": {"name": "fig-mc-lines", "caption": "Digits, 5 pairs. Left: loss along four routes at N = 1600. Right: the largest loss against N. The straight line has a barrier that the width does not remove; the paths' barrier falls; after matching little of it is left at any width."}}
 draw_lines(cells, 1600)
 
 # %% [markdown]
@@ -730,9 +731,9 @@ print(
 )
 
 # %% [markdown]
-# In loss the path beats the straight line from $N = 400$ up, by
-# more the wider the network; in error the straight line is better up to $N =
-# 800$. And the matched line beats them all, at every width here. Two
+# In loss both paths beat the straight line at these two widths, by more at the
+# larger; in error the straight line is still better at $N = 800$. And the
+# matched line beats them all, at every width here. Two
 # things are to be said for the path. It joins the two points themselves; the
 # matched line ends at the permuted $\theta'$, another point with the same
 # function. And a theorem makes the path's barrier vanish as $N$ grows, while
@@ -896,8 +897,8 @@ run.verdict()
 # - **Assumptions.** ReLU and cross-entropy are outside the theorem, and so is
 #   a normal law for the $a_i$, which is not bounded (A4). The paper does not
 #   say which weights begin bimodal, nor where the two modes are: in $\theta$
-#   both layers do, at plus and minus one deviation, each mode with a tenth
-#   of its distance as its own.
+#   both layers do, at plus and minus one deviation, and each mode has a
+#   deviation of its own, a tenth of its distance from 0.
 # - **Odd widths.** Kept neurons are rescaled by $N / |A|$, which is 2 for
 #   even $N$ only; both kept sets must fit, $|A| \le \lfloor N/2 \rfloor$.
 #

@@ -104,9 +104,9 @@ print(
 )
 
 # %% [markdown]
-# A factor of 13 in width, of 160 in samples. The corollary is a "proof of
-# concept", as its authors say; let us see what it proves, and where the
-# constant comes from.
+# On MNIST a factor of 13 in width, of 167 in samples. The corollary is a
+# "proof of concept", as its authors say; let us see what it proves, and where
+# the constant comes from.
 
 # %%
 scale = run.scale(
@@ -227,7 +227,7 @@ for name, (loss, error) in zip("AB", ends):
     print(f"theta^{name}: loss {loss:.4f}, error {100 * error:.1f} %")
 
 # %% [markdown]
-# Now the assumptions, for subsets drawn at random with the sizes of (A3),
+# Now the assumptions, for subsets `chosen` at random with the sizes of (A3),
 # (A2) and (A1). Features of ReLU networks have zeros. Where unit $i$ is zero,
 # a sample lies on the hyperplane $z_i = 0$, and generic position allows at
 # most $d = 123$ samples there.
@@ -263,15 +263,16 @@ for name, (_, f) in sides.items():
 # the corollary is about $N \gg n_{L-2}$. Features of ReLU networks are as good
 # as never in generic position.
 #
-# **The repair** is to ask for what the construction uses: a *partition* of
-# the samples into groups of at most $d$, each affinely independent (then some
+# **The repair** is to ask for what the construction uses: a *partition* of the
+# samples into groups of at most $d$, each affinely independent (then some
 # affine function $v$ takes its values) and none with another sample in its
 # affine hull (then a hyperplane through the group avoids all others). The
-# second is not enough: three points of a line, alone in a group, are asked
-# for the values 0, 1, 0, which no affine function has. `memorize` checks both
-# and names the group that fails. Random groups as large as $d$ may fail even that: where one of the
-# units is zero on a whole group, the group may span the hyperplane
-# $z_i = 0$, with all that lies in it. Smaller groups do.
+# second is not enough: three points of a line, alone in a group, are asked for
+# the values 0, 1, 0, which no affine function has. `memorize` checks both and
+# names the group that fails. Random groups as large as $d$ may fail even that:
+# where one of the units is zero on a whole group, the group may span the
+# hyperplane $z_i = 0$, with all that lies in it. `partitions` counts which
+# will do:
 
 
 # %%
@@ -365,7 +366,8 @@ print(f"straight line          {float(line.loss.max()):.4f}")
 # $$ (eq-sm-classes)
 #
 # which is linear in $s$ (a unit that is constantly 1 provides the rest) and
-# largest at $k = c$. The number of classes drops out of the width.
+# largest at $k = c$. The number of classes drops out of the width;
+# `built_width` is what such a construction takes.
 
 # %%
 g = run.generator("one number")
@@ -497,15 +499,16 @@ ax.set(xscale="log", yscale="log", xlabel="samples N", ylabel="width n")
 _ = ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 # %% [markdown]
-# Width of order $\sqrt N$ it is, with constants of 13, 9 and 4 (at 60 000) and,
-# trained, a little above 2. That constant falls at first, which pulls the fitted
-# exponent below one half; from 256 to 512 samples it hardly moves, and the line
-# through all points would be a poor guide at 60 000. Two is what counting says:
-# half of each layer leaves $(n/2)^2$ weights, as many as samples at $n = 2 \sqrt
-# N$, which is 490 for MNIST; the last measured constant says about 500. Either
-# is twice 245. So memorization does not explain why the paper's network
-# on MNIST is connected (experiment A): that is a fact about its features, and
-# about labels that are not random. On CIFAR-10, 500 might do.
+# Width of order $\sqrt N$ it is, with constants of 13, 9 and 4 (at 60 000)
+# and, trained, a little above 2. That constant falls at first, which pulls the
+# fitted exponent below one half; from 256 to 512 samples it hardly moves, and
+# the line through all points would be a poor guide at 60 000. Two is what
+# counting says: half of each layer leaves $(n/2)^2$ weights, as many as
+# samples at $n = 2 \sqrt N$, which is 490 for MNIST; the last measured
+# constant says about 500. Either is twice 245. So memorization does not
+# explain why the paper's network on MNIST is connected (experiment A): that is
+# a fact about its features, and about labels that are not random. On CIFAR-10,
+# 500 might do.
 #
 # ## The other extreme: separable features
 #
@@ -540,7 +543,9 @@ _ = ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 #
 # 400 images of digits, all ten classes, true labels, are linearly separable
 # (all 1297 are not). Two networks 64-48-48-10; random subsets of 38 units,
-# the first that is separable, by linear programming:
+# the first that is separable, by linear programming. The corollary is said to
+# hold for other losses too: `hinge` is one, with infimum 0 on what is
+# separable.
 
 # %% tags=["hide-input"]
 from kernels import networks
@@ -709,8 +714,8 @@ run.verdict()
 # - **Corollary 4.5** needs an output bias, or planes through 0 at the last
 #   hidden layer.
 # - **The constructions** of {cite:t}`bubeck2020` and {cite:t}`yun2019` are not
-#   in the paper's text. Ours are built to the counts that it quotes; hyperplanes
-#   shared by all outputs and {eq}`eq-sm-classes` go beyond them.
+#   in the paper's text. Ours are built to the counts that it quotes;
+#   hyperplanes shared by all outputs and {eq}`eq-sm-classes` go beyond them.
 # - **Rounding.** The exact identity {eq}`eq-sm-ridge` divides by a small
 #   $\delta$. In float64 the values are met within 0.01 for 360 samples.
 # - **Trained widths** are for Adam, 800 steps and normal inputs: what this
