@@ -98,7 +98,7 @@ print(f"copies: {limit['bytes_per_second'] / 1e9:.0f} GB/s; one thread")
 # point. But where the output is constant, one pass serves a whole run of
 # segments, and where it is affine, outputs at the two ends give all points in
 # between ({ref}`dropout-paths`): $2d$ different functions are evaluated, some
-# of them in part.
+# of them in part. `path_ratio` times that against `by_points`, the plain way.
 
 # %%
 from kernels import interpolation, paths
@@ -150,7 +150,7 @@ with torch.no_grad():
 # two-layer network of $N$ neurons with inputs $X$ it still shares its first
 # layer: $X W(t)^{\mathsf T} = (1-t)\, X W_0^{\mathsf T} + t\, X
 # W_1^{\mathsf T}$, so that two large products serve all points, and each
-# point costs $O(nN)$ instead of $O(nNd)$ operations.
+# point costs $O(nN)$ instead of $O(nNd)$ operations (`segment_ratio`).
 
 
 # %%
@@ -206,11 +206,11 @@ for tolerance in (0.1, 0.03, 0.01, 0.003, 0.001):
 # %% [markdown]
 # ## A mean-field step
 #
-# One SGD step of $R$ two-layer networks of $N$ neurons on batches of 100
-# takes $F = 100\, R N (4d + 6C)$ operations ($d$ inputs, $C$ classes), and
-# {eq}`eq-perf-floor` says how fast that can be. The plain way is one network after the other in eager autograd. Small networks
-# are held up by everything that is not arithmetic, and gain most from being
-# stepped together.
+# One SGD step of $R$ two-layer networks of $N$ neurons on batches of 100 takes
+# $F = 100\, R N (4d + 6C)$ operations ($d$ inputs, $C$ classes), and
+# {eq}`eq-perf-floor` says how fast that can be. The plain way is one network
+# after the other in eager autograd. Small networks are held up by everything
+# that is not arithmetic, and gain most from being stepped together.
 
 # %% tags=["nbval-ignore-output"]
 step_rows = []
@@ -229,10 +229,11 @@ for trials, width in ((1, 100), (4, 100), (1, 400), (4, 400), (1, 1600)):
 # ## Many dropout networks
 #
 # Experiment (B) of N21 asks for the best of 200 networks that keep half of
-# every layer from layer $l$ on. Three things make it cheap: the features
-# below layer $l$ are computed once; a network of half the width costs a
-# quarter of the products; and the best factor is found on the outputs, not by
-# evaluating the network again. The plain way masks the network and runs it.
+# every layer from layer $l$ on. Three things make it cheap: the features below
+# layer $l$ are computed once; a network of half the width costs a quarter of
+# the products; and the best factor is found on the outputs, not by evaluating
+# the network again. The plain way masks the network and runs it (`masked`);
+# `draw_ratio` compares.
 
 # %%
 from kernels import dropout
@@ -279,8 +280,8 @@ with torch.no_grad():
 #
 # The authors of N21 read MNIST through a data loader that takes one image at
 # a time out of the file's array, scales it and stacks a batch of them
-# afterwards. Here is that loop, without its processes and pictures, against
-# slicing a tensor.
+# afterwards. Here is that loop, without its processes and pictures
+# (`one_by_one`), against slicing a tensor (`sliced`).
 
 
 # %%
@@ -319,7 +320,7 @@ print(f"a tensor in memory {fast / forward:.4f}")
 #
 # Experiment (A) trains 20 subnetworks on the same minibatches. Together they
 # are one batched product a layer; alone, twenty small ones and twenty times
-# the bookkeeping.
+# the bookkeeping. `trained` trains ten, so many at a time.
 
 # %% tags=["nbval-ignore-output"]
 from kernels import subnetworks

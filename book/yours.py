@@ -187,7 +187,7 @@ print(f"losses from here on: mean over {len(x)} training samples")
 # For each hidden layer $i$: drop half of the units of layers $i, i + 1,
 # \dots$ at random, many times, with the factor on the output that fits best
 # (but no larger than units over kept units, of all layers), and keep the best
-# draw. If the loss stays low for every $i$, Theorem 1 of
+# draw (`halves`). If the loss stays low for every $i$, Theorem 1 of
 # {cite}`kuditipudi2019` makes a low path of these very networks: the highest
 # loss on it is the largest of theirs and of the two ends'.
 
@@ -291,10 +291,10 @@ WAYS = {
 
 # %% [markdown]
 # Each is certified: *at most* bounds the loss on the whole continuum, all
-# rounding included, *found* is a loss that is reached. Where the two are
-# equal but for rounding, the supremum is *exact*. A way that does not exist
-# for your networks (layers too narrow for two halves) is left out, with the
-# reason.
+# rounding included (and `above` rounds what is printed upwards), *found* is a
+# loss that is reached. Where the two are equal but for rounding, the supremum
+# is *exact*. A way that does not exist for your networks (layers too narrow
+# for two halves) is left out, with the reason.
 
 # %%
 from kernels import certificates, interpolation

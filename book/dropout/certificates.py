@@ -109,9 +109,9 @@ run = chapter.start(
 # largest. Sums over a class are compared without rounding: two numbers are
 # replaced by their rounded sum and its error, which is a floating-point number
 # too (*two-sum*), until the terms of both sides have cancelled to nothing or
-# have not. In the example one weight moves from $0$ to $5 \cdot 10^{-8}$
-# beside one of $10^6$. It is read by $2 \cdot 10^7$, and the loss goes from 0
-# to 1.
+# have not. In the example, `uneven`, one weight moves from $0$ to $5 \cdot
+# 10^{-8}$ beside one of $10^6$. It is read by $2 \cdot 10^7$, and the loss
+# goes from 0 to 1.
 
 # %%
 import torch
@@ -278,7 +278,7 @@ for share in (0.5, 0.3):
 #
 # ## A segment that closes
 #
-# Here is one, between two networks trained on digits. `bound` is
+# Here is one, between two networks trained on digits, its `ends`. `bound` is
 # {prf:ref}`prop-ce-loss` on equal intervals.
 
 # %%
@@ -452,7 +452,7 @@ for depth in (2, 4, 8, 12):
 # - *Loss.* As in {eq}`eq-ce-chord`, with the chord of each piece.
 #
 # Samples whose loss is settled are relaxed more, and are left alone when an
-# interval is refined.
+# interval is refined. Below, `deep` trains the ends of a segment of any depth.
 
 # %%
 from kernels.certificates.pieces import interval

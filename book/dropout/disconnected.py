@@ -2,11 +2,12 @@
 # (dropout-disconnected)=
 # # Two minima that no path joins
 #
-# **In one sentence.** For every width $h \ge 2$ there are data on which a network
-# of $h$ hidden units, $h - 2$ more than it needs, has two global minima that
-# no path of zero loss connects; we compute how high the wall between them is,
-# from below by proof and from above by paths, and find that biases, which the
-# construction leaves out, join the two minima from $h = 4$ on.
+# **In one sentence.** For every width $h \ge 2$ there are data on which a
+# network of $h$ hidden units, $h - 2$ more than it needs, has two global
+# minima that no path of zero loss connects; we compute how high the wall
+# between them is, from below by proof and from above by paths, and find that
+# biases, which the construction leaves out, join the two minima from $h = 4$
+# on.
 #
 # **Reproduces** {cite}`kuditipudi2019`: Theorem 4, Lemma 6, Figure 4.
 # **Needs** {ref}`dropout-paths`.
@@ -246,11 +247,11 @@ assert live["teacher"] == 2
 #    But there are $h$ columns to serve, and $h - 1$ units.
 #
 # ```{prf:proof}
-# The theorem follows from the lemma. Take a path of minimal loss from the teacher to the full network. Its
-# output weights start with a negative one and end all positive. At the *last*
-# moment at which some $w_u \le 0$, all weights are $\ge 0$ and at least one
-# is 0, by continuity. The unit of weight 0 does nothing, so $h - 1$ units of
-# non-negative weight compute $y$: impossible.
+# The theorem follows from the lemma. Take a path of minimal loss from the
+# teacher to the full network. Its output weights start with a negative one and
+# end all positive. At the *last* moment at which some $w_u \le 0$, all weights
+# are $\ge 0$ and at least one is 0, by continuity. The unit of weight 0 does
+# nothing, so $h - 1$ units of non-negative weight compute $y$: impossible.
 # ```
 #
 # The paper words the middle differently: at some point "at least one output
@@ -279,18 +280,20 @@ assert live["teacher"] == 2
 #
 # is a loss that every path reaches. A *search* for {eq}`eq-dc-pass` (thousands
 # of starts, each a least-squares descent) yields an upper bound on $P_h$ and
-# proves nothing. A proof needs a bound from *below*, and one can be had: whether unit
-# $u$ is on for sample $i$ is a yes or no, everything else inside the squares
-# is linear, and the square of a residual $r$ lies above its tangents,
+# proves nothing. A proof needs a bound from *below*, and one can be had:
+# whether unit $u$ is on for sample $i$ is a yes or no, everything else inside
+# the squares is linear, and the square of a residual $r$ lies above its
+# tangents,
 #
 # $$
 # r^2 \ge 2cr - c^2 \qquad \text{for every } c.
 # $$ (eq-dc-tangent)
 #
-# With a grid of tangents {eq}`eq-dc-tangent` that is a mixed-integer linear program, which branch
-# and bound solves to the end. (Step 1 above is what bounds the weights, so
-# that the search space is finite.) `pass_bound` sets it up; its minimiser is
-# then a new start for the search.
+# With a grid of tangents {eq}`eq-dc-tangent` that is a mixed-integer linear
+# program, which branch and bound solves to the end. (Step 1 above is what
+# bounds the weights, so that the search space is finite.) `pass_bound` sets it
+# up; its minimiser is then a new start for the search. `lowest` does both,
+# search and proof.
 
 # %%
 from kernels.counterexample import fit
@@ -319,8 +322,8 @@ def lowest(x, y, *, starts, tangents, generator):
 # The optimised path fades one unit of the full network while the others make
 # up for it, and fades it in again as the teacher's negative unit; then the
 # highest places are pushed down. Columns serve different numbers of rows, so
-# it matters which unit fades: `crossing` takes the second, and relabelling
-# the data gives the others.
+# it matters which unit fades: `crossing` takes the second, and `fading`
+# relabels the data for the others.
 
 # %%
 import torch

@@ -167,8 +167,8 @@ def two(*, dataset, hidden, rate, trial, samples, recipe, dtype):
 # give each the factor that suits it best (the loss is convex in a factor on
 # the output, so that Brent's or Newton's method finds it; it stands on $A_d$
 # alone), and keep the pattern whose $\theta_1$ has the smallest loss. The
-# same pattern serves at all levels $i$; the smallest $\epsilon$ for which the
-# definition then holds is the largest increase over the levels.
+# same pattern serves at all levels $i$; `losses` has them all, and the smallest
+# $\epsilon$ for which the definition then holds is the largest increase.
 
 
 # %%
@@ -276,7 +276,7 @@ blocks.draw(net, short, kept_a)
 #
 # Ours takes five in all, b a b c b: units whose home is free are written
 # there at once, and only the others are shifted. The counts, and that the
-# $\theta_i$ are knots, bit for bit:
+# $\theta_i$ are knots, the `same` bit for bit:
 
 
 # %%
@@ -631,10 +631,10 @@ for k, (hidden, rate) in enumerate(gather(cells, "end")[0]):
 # **Subsets that differ (Definition 1 and Lemma 1).** The definition lets
 # subsets and factor depend on the level $i$. The proof of Lemma 1 takes,
 # without loss of generality, one family for all levels and one $r$; but a unit
-# kept at level 1 and dropped at level 2 has no place in its blocks. The lemma is
-# still true: leapfrogging writes $\theta_{i-1}$ beside $\theta_i$ from
-# scratch, and needs nothing in common. Here with patterns drawn for each
-# level on its own:
+# kept at level 1 and dropped at level 2 has no place in its blocks. The lemma
+# is still true: leapfrogging writes $\theta_{i-1}$ beside $\theta_i$ from
+# scratch, and needs nothing in common. Here with patterns drawn for each level
+# on its own:
 
 # %%
 own = {}

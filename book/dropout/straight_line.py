@@ -111,7 +111,7 @@ scale = run.scale(
     ),
 )
 
-# %%
+# %% tags=["hide-input"]
 import functools
 
 import torch
@@ -128,10 +128,10 @@ def images(name, dtype):
 # %% [markdown]
 # ## Two networks, and a third that is the first
 #
-# For one pair we train twice, and walk two lines. The first leads to the
-# other network. The second leads to a *copy of the same network*, its hidden
-# units in another order: rows of $A_i$ and columns of $A_{i+1}$ permuted
-# together, so that both ends compute exactly the same function.
+# For one `pair` we train twice (`trained`), and walk two lines. The first
+# leads to the other network. The second leads to a *copy of the same network*,
+# its hidden units in another order: rows of $A_i$ and columns of $A_{i+1}$
+# permuted together, so that both ends compute exactly the same function.
 
 # %%
 from kernels import certificates, interpolation, networks, paths, training
@@ -260,16 +260,16 @@ draw_lines(cells, 64 if 64 in widths else widths[-1])
 # \end{gathered}
 # $$ (eq-sl-chord)
 #
-# and carry the box $[\underline e, \overline e]$ through the layers. A
-# linear layer whose weight moves by $\Delta W$ adds
-# $(s^2 - s)\,\Delta W \Delta h$, which lies between $-\tfrac14$ of
-# $\Delta W \Delta h$ and 0; the ReLU is monotone, convex and has slope at most
-# one. ({ref}`dropout-certificates` has the formula of each step, its proof,
-# and what rounding adds.) At the output the loss of the chord with the worst corner of the box is
-# convex in $s$, so the larger of its two ends is a bound for every $s$. The
-# box shrinks like $(t_b - t_a)^2$: halve the piece, and the doubt is a
-# quarter. `certify` halves the worst piece until the bound is within 5 % of
-# the largest loss found.
+# and carry the box $[\underline e, \overline e]$ through the layers. A linear
+# layer whose weight moves by $\Delta W$ adds $(s^2 - s)\,\Delta W \Delta h$,
+# which lies between $-\tfrac14$ of $\Delta W \Delta h$ and 0; the ReLU is
+# monotone, convex and has slope at most one. ({ref}`dropout-certificates` has
+# the formula of each step, its proof, and what rounding adds.) At the output
+# the loss of the chord with the worst corner of the box is convex in $s$, so
+# the larger of its two ends is a bound for every $s$. The box shrinks like
+# $(t_b - t_a)^2$: halve the piece, and the doubt is a quarter. `certify`
+# halves the worst piece until the bound is within 5 % of the largest loss
+# found.
 
 # %%
 for n in widths:

@@ -163,8 +163,10 @@ scale = run.scale(
 # At chosen times we compare the network with dropout networks
 # {eq}`eq-md-drop`. Mask 0 keeps the first half of the neurons, as the paper
 # does, ten more keep random halves; the *change in loss* below is the mean of
-# $|L_N(\theta) - L_{|A|}(\theta_S)|$ over all eleven. The training loss is
-# looked at as well, on 10 000 of the training examples.
+# $|L_N(\theta) - L_{|A|}(\theta_S)|$ over all eleven. `stability` measures it,
+# and looks at the training loss as well, on 10 000 of the training examples;
+# `terms` are what the expansion below predicts it from. A recorded run resumes
+# at its last `checkpoint`.
 
 # %%
 from pathlib import Path
@@ -474,9 +476,10 @@ for share in (0, 0.05, 0.65, 1):
 # $$ (eq-md-delta)
 #
 # If $A$ is drawn uniformly among the subsets of size $M$, then
-# {eq}`eq-md-delta` has mean zero, and sampling without replacement gives its covariance,
-# $\big(\tfrac1M - \tfrac1N\big)\,\mathrm{Cov}_i(v_i)$, where the covariance
-# over the neurons has the divisor $N - 1$. Expand the loss to second order:
+# {eq}`eq-md-delta` has mean zero, and sampling without replacement gives its
+# covariance, $\big(\tfrac1M - \tfrac1N\big)\,\mathrm{Cov}_i(v_i)$, where the
+# covariance over the neurons has the divisor $N - 1$. Expand the loss to
+# second order:
 #
 # $$
 # L_{|A|}(\theta_S) - L_N(\theta) =
@@ -507,7 +510,7 @@ for share in (0, 0.05, 0.65, 1):
 # So at the start the linear term rules, with slope $-1/2$; when training has
 # made the $a_i$ nearly stationary, the quadratic one rules, with slope $-1$.
 # Equation {eq}`eq-md-exact` can be checked by brute force, over all
-# $\binom{12}{6} = 924$ halves of twelve neurons:
+# $\binom{12}{6} = 924$ halves of twelve neurons, whose `square_loss` is taken:
 
 # %%
 from itertools import combinations

@@ -80,7 +80,8 @@ run = chapter.start(
 # one place: let
 # $\sigma^{(0)}(x, \theta) = \sigma_1(\langle x, \theta\rangle)$, and
 # let $\sigma^{(1)}$ be the identity on the range of $\sigma_1$, continued to
-# something smooth and bounded. It is the same network:
+# something smooth and bounded. `general` is {eq}`eq-mm-general`, `act` a
+# $\sigma$ without a weight inside, and it is the same network:
 
 # %%
 import torch
@@ -132,10 +133,10 @@ for name, sigmas in readings.items():
 # $$ (eq-mm-sgd)
 #
 # In the theorem {eq}`eq-mm-sgd` is all that is trained, and the first and the
-# last layer stay as they were drawn, as random features; in the paper's experiments they are trained, with the
-# factor $N$. Time is $t = k\alpha$, and $T$ its end; in its experiments the
-# paper counts in another unit, the step size times the number of *epochs*,
-# and so do we from here on.
+# last layer stay as they were drawn, as random features; in the paper's
+# experiments they are trained, with the factor $N$. Time is $t = k\alpha$, and
+# $T$ its end; in its experiments the paper counts in another unit, the step
+# size times the number of *epochs*, and so do we from here on.
 #
 # Dropout keeps the neurons $A_\ell \subseteq \{1, \dots, N\}$ of each hidden
 # layer, and *averages over those*: each $\frac1N \sum_i$ becomes
@@ -154,9 +155,9 @@ for name, sigmas in readings.items():
 # $d = \max_\ell d_\ell$ and $A_{\min}$ for the size of the smallest
 # $A_\ell$.
 #
-# **(A)** Choose the $A_\ell$ independently of the training. With probability at least
-# $1 - e^{-z^2}$, SGD's $\theta$ at time $T$ is $\varepsilon_D$-dropout
-# stable with
+# **(A)** Choose the $A_\ell$ independently of the training. With probability
+# at least $1 - e^{-z^2}$, SGD's $\theta$ at time $T$ is
+# $\varepsilon_D$-dropout stable with
 #
 # $$
 # \varepsilon_D = K(T, L) \left( \frac{\sqrt d + z}{\sqrt{A_{\min}}}
@@ -716,7 +717,7 @@ draw_ends(cells, scale["cases"]["four layers fixed"]["widths"][2])
 # $$ (eq-mm-lazy)
 #
 # In terms of $W_\ell$ that is {eq}`eq-mm-net` again, with initial deviation
-# $\sqrt N$ in place of 1 and the factors $1, N, N$. So one step, with one
+# $\sqrt N$ in place of 1 and the factors $1, N, N$. So one `step`, with one
 # exponent a layer, serves all four; with exponents $1, 2, 1$ it is the step
 # of the experiments above.
 
@@ -795,7 +796,7 @@ draw_drift(drifts, figures.axes(2, size=(7.2, 4.2)))
 # initial weights have means that do not cancel, here 1 in the middle and
 # means from −2 to 2, class by class, in the last layer. With all means zero
 # each average over neurons shrinks by another $N^{-1/2}$, and the ends' speed
-# with it:
+# with it. The slopes of all `speeds` against $N$, layer by layer:
 
 # %%
 d = load(scale["scaling"]["dataset"], scale["dtype"])
@@ -828,12 +829,12 @@ run.measure("s20-ml-ends-speed", [first_step[1][0], first_step[1][2]])
 
 # %% [markdown]
 # The wide networks do *not* learn: with the averages of {eq}`eq-mm-net`,
-# leaving out the factor makes a network slow, not lazy. If
-# the ends are fixed this is plain arithmetic, since $N^2$ times as many steps
-# without the factor do the same as steps with it. What is lazy is
-# {eq}`eq-mm-lazy`: its weights move by about one part in $N$ or less, and its loss
-# falls alike at every width. In short, the $1/N$ gives the parameters room to
-# move, and the $N^2$ gives them the time.
+# leaving out the factor makes a network slow, not lazy. If the ends are fixed
+# this is plain arithmetic, since $N^2$ times as many steps without the factor
+# do the same as steps with it. What is lazy is {eq}`eq-mm-lazy`: its weights
+# move by about one part in $N$ or less, and its loss falls alike at every
+# width. In short, the $1/N$ gives the parameters room to move, and the $N^2$
+# gives them the time.
 #
 # ## A path between two solutions
 #
@@ -851,7 +852,8 @@ run.measure("s20-ml-ends-speed", [first_step[1][0], first_step[1][2]])
 # so dropout stability in every layer gives connectivity.
 #
 # Our $\theta$ starts from a bimodal law, with entries near $\pm 1$, and
-# $\theta'$ from a normal law; orders of the data and times differ as well.
+# $\theta'$ from a normal law; orders of the data and times differ as well. A
+# `pair` trains one `solution` of each and builds the path.
 
 # %%
 from kernels import certificates, interpolation, paths
@@ -1101,12 +1103,12 @@ run.verdict()
 #
 # - **Features.** The paper's CIFAR-10 numbers are for VGG-16 features. Three
 #   layers are on record to $N = 3200$, one network a width; four layers, and
-#   $N = 12800$, wait for time rather than for hardware. S20 does not say which copy of VGG-16 it took: ours is the
-#   one that is found, recognised by the fingerprint of its weights and fed as
-#   it was trained (the paper maps pixels to $[-1, 1]$), and the features are
-#   divided by their overall deviation. The paper says that raw images behave
-#   alike, "with larger classification error"; that is what our rows on pixels
-#   test.
+#   $N = 12800$, wait for time rather than for hardware. S20 does not say which
+#   copy of VGG-16 it took: ours is the one that is found, recognised by the
+#   fingerprint of its weights and fed as it was trained (the paper maps pixels
+#   to $[-1, 1]$), and the features are divided by their overall deviation. The
+#   paper says that raw images behave alike, "with larger classification
+#   error"; that is what our rows on pixels test.
 # - **Time.** In the paper's unit, step size times epochs, see the lines above;
 #   $T = 1$ for CIFAR-10 is the paper's, and the protocol of the rows on
 #   features.

@@ -60,8 +60,8 @@ run = chapter.start(
 # L_N(\theta) = \mathbb{E}\big\{ (y - \hat y_N(x, \theta))^2 \big\},
 # $$ (eq-sg-risk)
 #
-# and one-pass SGD on {eq}`eq-sg-risk` uses each example once, with step size $\alpha$, and with
-# the gradient *multiplied by* $N$:
+# and one-pass SGD on {eq}`eq-sg-risk` uses each example once, with step size
+# $\alpha$, and with the gradient *multiplied by* $N$:
 #
 # $$
 # \theta_i^{k+1} = \theta_i^k - \alpha N\, \nabla_{\theta_i}
@@ -192,7 +192,8 @@ scale = run.scale(
 
 # %% [markdown]
 # `endless` is the long sequence of particles: $w_i$ of unit size, with a bias
-# of unit size too, and $a_i$ of unit variance, bounded or normal.
+# of unit size too, and $a_i$ of unit variance, bounded or normal. `follow`
+# trains them, with the case's `activation`.
 
 # %%
 from kernels import data, device, meanfield
@@ -235,7 +236,7 @@ def follow(theta, case, *, step_size, batch, time, trial, moments):
 # %% [markdown]
 # `meanfield.drop(theta, first N)`, at the start, is the network of the first
 # $N$ particles. A `coupled` cell trains the stand-in and every width, and
-# compares.
+# compares: how far particles are `apart`, and the `rms` of that.
 
 # %%
 moments = (0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1)
@@ -466,10 +467,11 @@ _ = ax.legend()
 #
 # which is $N$ when the stand-in is much wider. Three distances are of
 # interest: between the outputs (root mean square over inputs), between
-# partners (root mean square over particles), and between the partners that
-# are farthest apart. S20 makes a point of the last: its Theorem 2, on deeper networks, needs
-# every single particle near its ideal, where earlier work had bounded the
-# mean distance, for dropout removes whole sets of weights.
+# partners (root mean square over particles), and between the partners that are
+# farthest apart. S20 makes a point of the last: its Theorem 2, on deeper
+# networks, needs every single particle near its ideal, where earlier work had
+# bounded the mean distance, for dropout removes whole sets of weights. Their
+# `slopes`:
 
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Distances of outputs, of particles and of the farthest particles from the stand-in against effective width for four cases: outputs fall with slope minus one half in all; the farthest particle comes closer for softplus only."}, "figure": {"name": "fig-sg-distance", "caption": "Distance between SGD and the stand-in for the limit at time T, mean and standard deviation over trials. Left: outputs, slope −1/2 whatever the assumptions. Middle and right: the particles themselves; the farthest ones keep their distance, except for softplus."}}

@@ -9,7 +9,8 @@
 # certified low.
 #
 # **Reproduces** {cite}`nguyen2021`: Experiments A and B (Section 6) with
-# Figure 1, Appendix A with Figures 3 and 4, Table 1. **Needs** {ref}`subnetworks-theorem`.
+# Figure 1, Appendix A with Figures 3 and 4, Table 1. **Needs**
+# {ref}`subnetworks-theorem`.
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs the paper's networks
@@ -216,8 +217,9 @@ def original(
 
 
 # %% [markdown]
-# Experiment (A) bounds {eq}`eq-se-q`. `subnetworks.train` computes the
-# features once and trains all draws of a layer together, in batched products.
+# Experiment (A), `experiment_a`, bounds {eq}`eq-se-q`. `subnetworks.train`
+# computes the features once and trains all draws of a layer together, in
+# batched products.
 
 # %%
 from kernels import subnetworks
@@ -260,9 +262,9 @@ def experiment_a(
 
 
 # %% [markdown]
-# Experiment (B) is `dropout.stability`: draws are chosen by their training
-# loss, and every number reported is that draw's, with the factor found for
-# it.
+# Experiment (B), `experiment_b`, is `dropout.stability`: draws are chosen by
+# their training loss, and every number reported is that draw's, with the
+# factor found for it.
 
 # %%
 from kernels import dropout
@@ -429,6 +431,8 @@ draw_layers(of(cells, first), ["1/3", "1/4"])
 # it has only its largest value at 41 points, a lower bound: between
 # ten layers of 245 units change sign some thousand times an image, and all
 # 60 000 would take about ten CPU-hours, extrapolated from untrained networks.
+# `routes` builds the three, over what `best_subnetworks` and `best_dropped`
+# take from the two experiments.
 
 # %%
 from kernels import certificates, interpolation, paths
@@ -620,18 +624,17 @@ chapter.show(shown)
 # ([repository](https://github.com/modeconnectivity/modeconnectivity), commit
 # `8d801c7`). They train (O) for up to 200 epochs (where nothing is said,
 # `train_fcn.py` takes 1000), halve its step size every 30, and stop when the
-# training set is separated. Ten layers
-# of 245 under PyTorch's default initialisation pass on ever less of the
-# signal, and SGD first has to find its way out of the loss of a guess. A
-# momentum of 0.95 makes every step count twenty times: 1000 epochs without it
-# go about as far as 50 with it. We run the step size as printed, without momentum,
-# and with the momentum of the code: 30 epochs on digits, which leave both at
-# the loss of a guess. 120 epochs on MNIST, one network each, are on record:
-# without momentum the loss is still 2.301 and 89 per cent of the training
-# images are wrong; with the momentum of the code it leaves the guess after
-# some thirty epochs, and ends at 0.004 where the step is halved and at 0.010
-# where it is not. Neither has separated the training set by then (0.08 and 0.3
-# per cent wrong).
+# training set is separated. Ten layers of 245 under PyTorch's default
+# initialisation pass on ever less of the signal, and SGD first has to find its
+# way out of the loss of a guess. A momentum of 0.95 makes every step count
+# twenty times: 1000 epochs without it go about as far as 50 with it. We run
+# the step size as printed, without momentum, and with the momentum of the
+# code: 30 epochs on digits, which leave both at the loss of a guess. 120
+# epochs on MNIST, one network each, are on record: without momentum the loss
+# is still 2.301 and 89 per cent of the training images are wrong; with the
+# momentum of the code it leaves the guess after some thirty epochs, and ends
+# at 0.004 where the step is halved and at 0.010 where it is not. Neither has
+# separated the training set by then (0.08 and 0.3 per cent wrong).
 
 
 # %% tags=["hide-input"]
@@ -821,18 +824,18 @@ draw_layers(cifar, ["1/2"])
 # %% [markdown]
 # In training loss {numref}`fig-se-cifar` is the paper's picture: (A) is within
 # 0.02 nats of the original at every layer and separates the images at layers 0
-# to 3, while (B) from layer 1 on guesses and recovers towards the output, without
-# reaching the original in the last layer (0.29). In test error (A) loses up to
-# 4.7 points to the original's 46.4 per cent, more than the two that we had
-# called close. It is one model with two draws a layer, of which the better in
-# *training* is taken, and the spread over models has not been measured. We
-# looked for a mistake of ours first, at layer 2 of the same model with two
-# draws each: with step size 0.004 (A) errs 4.0 and 4.6 points more than the
-# original, with 0.002 4.7 and 5.0, with 0.001 4.5 and 5.3, and in the last
-# layer 0.8 to 1.1: it is not the step size. (A) is trained until it separates the
-# images, or for 60 epochs; the original goes on for five epochs beyond. Half a
-# layer's features, read by a new network, seem to say less about images not
-# seen.
+# to 3, while (B) from layer 1 on guesses and recovers towards the output,
+# without reaching the original in the last layer (0.29). In test error (A)
+# loses up to 4.7 points to the original's 46.4 per cent, more than the two
+# that we had called close. It is one model with two draws a layer, of which
+# the better in *training* is taken, and the spread over models has not been
+# measured. We looked for a mistake of ours first, at layer 2 of the same model
+# with two draws each: with step size 0.004 (A) errs 4.0 and 4.6 points more
+# than the original, with 0.002 4.7 and 5.0, with 0.001 4.5 and 5.3, and in the
+# last layer 0.8 to 1.1: it is not the step size. (A) is trained until it
+# separates the images, or for 60 epochs; the original goes on for five epochs
+# beyond. Half a layer's features, read by a new network, seem to say less
+# about images not seen.
 #
 # ## Verdict
 
@@ -859,8 +862,8 @@ run.verdict()
 # - **The originals.** Ours start from He's initialisation with zero biases,
 #   larger steps and a momentum, not from PyTorch's default with Table 1's
 #   step size, which asks for a thousand epochs.
-# - **Precision.** On CIFAR-10 the products of the training are in bfloat16, with
-#   parameters and momenta in float32; everything reported is computed in
+# - **Precision.** On CIFAR-10 the products of the training are in bfloat16,
+#   with parameters and momenta in float32; everything reported is computed in
 #   float32.
 # - **Output bias.** Equation (1) of the paper has none, its code does. So do
 #   we, and the rescaling in (B) leaves it alone.

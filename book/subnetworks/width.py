@@ -89,8 +89,8 @@ scale = run.scale(
 )
 
 # %% [markdown]
-# Each network is trained until it separates the training set, and a little
-# beyond; then half of it goes, from layer 1 on or in layer 2 alone. Networks
+# A `cell` trains one network until it separates the training `samples`, and a
+# little beyond; then half of it goes, from layer 1 on or in layer 2 alone. Networks
 # start from PyTorch's default initialisation, uniform with variance $1/(3n)$
 # for $n$ inputs, as the authors' do; to see whether that matters, some start
 # from He's, whose variance is $2/n$.
@@ -159,7 +159,7 @@ def cell(
     return found
 
 
-# %%
+# %% tags=["hide-input"]
 def named(c):
     """A case's name, from its settings or from its results."""
     return f"{c['start']} width={c['width']} model={c['model']}"
@@ -241,7 +241,7 @@ draw_width(cells)
 # ## How fast
 #
 # The paper draws the curves and leaves the rate open. The *rise* in training
-# loss, $B_l$ less the original's loss, on logarithmic axes:
+# loss, $B_l$ less the original's loss, on logarithmic axes (`rises`):
 
 
 # %%
@@ -272,7 +272,7 @@ for who, layers in (("B1", "layers 1 and 2"), ("B2", "layer 2")):
 # the missing ones are cases of the paper profile, minutes of one core each.
 
 
-# %%
+# %% tags=["hide-input"]
 def above_1000(cells):
     """The widths larger than 1000; on a laptop the largest."""
     widths = {c["width"] for c in cells}
