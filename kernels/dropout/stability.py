@@ -18,6 +18,7 @@ from kernels.networks import Network, Parameters, columns, losses, tree
 from kernels.networks.checks import check_finite
 from kernels.networks.samples import samples
 from kernels.runs.progress import progress
+from kernels.training import Precision
 
 _STORED = 1 << 28  # numbers held at once: 1 GiB of float32
 _TILE, _TILE_CUDA = 1 << 18, 1 << 27  # activations of a batched product
@@ -63,6 +64,7 @@ def stability(
     generator: torch.Generator,
     test: tuple[Tensor, Tensor] | None = None,
     batch: int | None = None,
+    mixed_precision: bool = False,
 ) -> Stability:
     """Drop random units of layers ``first`` … d - 1, ``draws`` times.
 
@@ -89,6 +91,8 @@ def stability(
     test : (x, y), evaluated for every draw with the factor found on the
         training set.
     batch : samples at once.
+    mixed_precision : products take bfloat16 inputs; factors, losses and
+        errors are computed in float32 as always.  float32 alone.
 
     Returns
     -------
@@ -113,8 +117,9 @@ def stability(
     sets = [samples(net, theta, x, y, loss=loss)]
     if test is not None:
         sets.append(samples(net, theta, *test, loss=loss))
+    precision = Precision(mixed_precision, theta[0][0])
     with torch.no_grad():
-        run = _Run(net, theta, subsets, first, factors, loss, batch)
+        run = _Run(net, theta, subsets, first, factors, loss, batch, precision)
         scale, measures = run.all(sets, best=_is_best(rescale))
     for losses_found, _ in measures:
         check_finite("the dropout networks' loss", losses_found)
@@ -168,15 +173,19 @@ def _factors(net, rescale, sizes, first):
 class _Run:
     """All draws of one call, as narrow networks on shared features."""
 
-    def __init__(self, net, theta, subsets, first, factors, loss, batch):
+    def __init__(
+        self, net, theta, subsets, first, factors, loss, batch, precision
+    ):
         self.net, self.theta, self.first = net, theta, first
+        self.precision = precision
         self.subsets, self.factors, self.loss = subsets, factors, loss
         self.draws = len(subsets[0])
         self.flat = all(layer.kernel is None for layer in net.layers[first:])
         self.cuda = theta[0][0].is_cuda
         self.batch = batch or (8192 if self.cuda else 1024)
         last = first == net.depth - 1  # nothing else is dropped
-        self.fused = last and launch.usable(theta[0][0], net.widths[-1])
+        usable = last and not precision.mixed
+        self.fused = usable and launch.usable(theta[0][0], net.widths[-1])
 
     def all(self, sets, *, best):
         """Factors (draws,) and, for each set, (loss, error), (draws,)."""
@@ -216,8 +225,10 @@ class _Run:
             evaluate = evaluate(narrow, list(chosen))
         for start in range(0, len(x), self.batch):
             block = slice(start, start + self.batch)
-            h = self.net.features(self.theta, x[block], self.first)
-            evaluate(h, s[..., block])
+            inputs = self.precision.inputs(x[block])
+            with self.precision():
+                h = self.net.features(self.theta, inputs, self.first)
+                evaluate(h, s[..., block])
         return s
 
     def narrow(self, chosen):
@@ -266,7 +277,7 @@ class _Run:
                     else:
                         a = torch.baddbmm(bias[some, :, None], weight[some], a)
                     a.relu_()
-                torch.bmm(layers[-1][0][some], a, out=out[some])
+                out[some] = torch.bmm(layers[-1][0][some], a)
 
         return evaluate
 
@@ -278,7 +289,8 @@ class _Run:
         def evaluate(h, out):
             for k, (small, params) in enumerate(narrow):
                 inputs = self.net.take(self.first, h, kept[k])
-                z = small.forward(params, inputs)
+                z = small.forward(params, self.precision.outputs(inputs))
+                z = self.precision.outputs(z)
                 bias = params[-1][1]
                 out[k] = (z if bias is None else z - bias).T
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kernels import subnetworks, training
+from kernels import dropout, subnetworks, training
 from kernels.networks import Layer, Network, Pool, mlp
 from kernels.training.dropout import forward
 from kernels.training.precision import Precision
@@ -130,6 +130,35 @@ def test_evaluation_in_bfloat16_is_close():
 
 
 @pytest.mark.parametrize("case", [dense, images])
+@pytest.mark.parametrize("first", [1, 2])
+def test_dropout_stability_in_bfloat16(case, first):
+    net, theta, x, y = case()
+    full, mixed = (
+        dropout.stability(
+            net,
+            theta,
+            x,
+            y,
+            first=first,
+            draws=5,
+            rescale="inverse",
+            generator=generator(7),
+            test=(x[:10], y[:10]),
+            mixed_precision=m,
+        )
+        for m in (False, True)
+    )
+    for one in ("train_loss", "test_loss"):
+        a, b = getattr(full, one), getattr(mixed, one)
+        assert 0 < (a - b).abs().max() < BAND
+    assert all(
+        torch.equal(a, b)
+        for one, other in zip(full.kept, mixed.kept)
+        for a, b in zip(one, other)
+    )
+
+
+@pytest.mark.parametrize("case", [dense, images])
 def test_subnetworks_in_bfloat16(case, tmp_path):
     net, theta, x, y = case()
     how = dict(
@@ -165,5 +194,9 @@ def test_what_mixed_precision_does_not_take():
     net, theta, x, y = dense(torch.float64)
     with pytest.raises(ValueError, match="float64; float32 will do"):
         training.evaluate(net, theta, x, y, mixed_precision=True)
+    with pytest.raises(ValueError, match="float64; float32 will do"):
+        dropout.stability(
+            net, theta, x, y, generator=generator(), mixed_precision=True
+        )
     with pytest.raises(ValueError, match="mixed_precision is 'bf16'"):
         go(dense(), mixed="bf16")
