@@ -303,7 +303,7 @@ print_accuracies(correct)
 #
 # ## Figure 3, left, and D.3: is it noise stable?
 #
-# The quantities of {prf:ref}`def-ns-two` sample by sample, as in
+# `quantities` has those of {prf:ref}`def-ns-two` sample by sample, as in
 # {ref}`dropout-noise`, with biases handled as the proof of Lemma 3 needs them
 # (the numerators are pre-activations, biases included), and $\rho$ of
 # {eq}`eq-ns-smooth` for dropout with probability $p = 0.2$.
@@ -486,8 +486,8 @@ draw_layers(of(stable, first))
 # ### Which layers resist?
 #
 # A footnote of the paper finds the first three layers less resistant, and so
-# drops less of them. We drop half of the channels of one layer at a time in
-# the network trained without dropout. On digits the first two layers are the
+# drops less of them. `resistance` drops half of the channels of one layer at a
+# time in the network trained without dropout. On digits the first two layers are the
 # most sensitive, and layer 4 is next.
 
 
@@ -516,9 +516,10 @@ for c in resisted:
 # %% [markdown]
 # ## Figure 3, right, and Figure 5: the path and the line
 #
-# Theorem 3's 13 segments with $p = \tfrac14$ over $\theta^*$, a quarter as wide
-# as the networks that it joins, the best of 20 draws of the dropout networks;
-# beside it the straight line between the same ends.
+# A `bridge` has Theorem 3's 13 segments, with $p = \tfrac14$, over $\theta^*$, a
+# quarter as wide as the networks that it joins, its `ends`. `crossing` takes the
+# one of least `height` among 20 draws of the dropout networks, and beside it the
+# straight line between the same ends. `certified` asks for a proof.
 
 # %%
 from kernels import certificates, interpolation, paths

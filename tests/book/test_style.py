@@ -124,18 +124,12 @@ def unnamed(text, code):
     return [name for name in made if name not in said]
 
 
-LATER = {"dropout/vgg11"}  # its run goes on, and its text waits for it
-
-
 def test_the_text_names_every_function_that_it_shows():
     from book.tools import site
 
     for name in site.chapters():
         missing = unnamed(*read(name))
-        if name in LATER:
-            assert missing, f"{name} names them all: take it from LATER"
-        else:
-            assert not missing, f"{name}: name {missing}, or fold them"
+        assert not missing, f"{name}: name {missing}, or fold them"
 
 
 def test_an_unnamed_function_is_seen():
