@@ -238,6 +238,10 @@ scale = run.scale(
             step_size=0.3,
             steps=[325, 260],
         ),
+        dimension=dict(
+            dims=[8, 32, 128], widths=[64, 128], trials=trials, masks=20
+        ),
+        choice=dict(widths=[32, 64], trials=2, masks=1000, samples=500),
         dtype="float64",
     ),
     paper=dict(
@@ -288,6 +292,13 @@ scale = run.scale(
             step_size=0.1,
             steps=[1800, 1200],
         ),
+        dimension=dict(
+            dims=[8, 32, 128, 512],
+            widths=[64, 128, 256],
+            trials=4,
+            masks=20,
+        ),
+        choice=dict(widths=[64, 128, 256], trials=2, masks=4000, samples=1000),
         dtype="float32",
     ),
 )
@@ -835,7 +846,478 @@ run.measure("s20-ml-ends-speed", [first_step[1][0], first_step[1][2]])
 # move by about one part in $N$ or less, and its loss falls alike at every
 # width. In short, the $1/N$ gives the parameters room to move, and the $N^2$
 # gives them the time.
+
+# %% [markdown]
+# (meanfield-dimension)=
+# ## Is Theorem 2's $\sqrt d$ real?
 #
+# {prf:ref}`thm-mm-two` has $\sqrt d$ in front of $A_{\min}^{-1/2}$, where two
+# layers ({prf:ref}`thm-md-a`) have none: "the dependence on the dimension $d$
+# is only linear", since $A_{\min}$ must exceed $d$. Is that how deep networks
+# are, or how the proof is? We go where the theorem holds, with one liberty,
+# minibatches: isotropic Gaussians ({ref}`meanfield-gaussians`), the square
+# loss, tanh, every example fresh, only the middle layers trained. So that the
+# limit moves, the biases have mean 1 and the later weights mean 1/2, and are
+# bounded. A minibatch has $d$ examples, 20 at least, which keeps $\alpha d$
+# over its size, the theorem's other term, from growing with $d$. Three
+# layers, outside the theorem, go along. Time is $t = k\alpha = 20$ with
+# $\alpha = 0.05$; the loss then has fallen from 1 to about 0.6.
+#
+# *Expected before the run:* in powers of $|A|$, $d$ and $N$ the bound reads
+# $-1/2$, $1/2$ and $0$. In $|A|$ we expect an exponent from $-1$ to $-1/2$,
+# and in $N$, at equal $|A|$, zero within 0.15, as promised. In $d$ we expect
+# zero within 0.15 as well: a hidden layer averages numbers, and the error of
+# an average over $|A|$ of them knows nothing of $d$.
+
+
+# %% tags=["hide-input"]
+def square():
+    """The loss and the activation of this section."""
+    return dict(loss="square", activation=torch.tanh)
+
+
+def gaussian_nets(depth, d, width, trials, g):
+    """Networks of `depth` layers at T, and how to draw examples for them."""
+
+    def draw(count):
+        x, y = data.gaussian_sample(
+            count, dimension=d, constant=True, generator=g
+        )
+        return x, y[:, None].to(x.dtype)
+
+    def stream(batch, _):  # examples of its own for every trial
+        x, y = draw(trials * batch)
+        return x.view(trials, batch, -1), y.view(trials, batch, 1)
+
+    theta = meanfield.init(
+        (d + 1, *[width] * (depth - 1), 1),
+        trials=trials,
+        std=[1] * (depth - 1) + [2],
+        mean=[0] + [0.5] * (depth - 1),
+        distribution=["normal"] + ["uniform"] * (depth - 1),
+        generator=g,
+    )
+    theta[0][..., -1].mul_((d + 1) ** 0.5).add_(1)  # biases: mean 1, sd 1
+    options = dict(batch=max(20, d), step_size=0.05, steps=400)  # T = 20
+    meanfield.train(
+        theta, stream, train_ends=False, generator=g, **options, **square()
+    )
+    return [tuple(w[r : r + 1] for w in theta) for r in range(trials)], draw
+
+
+def patterns(theta, keep, count, g):
+    """`count` random masks that keep `keep` neurons of every layer."""
+    how = dict(keep=keep, count=count, generator=g, first=False)
+    return [meanfield.masks(w.shape[2], **how) for w in theta[1:]]
+
+
+def dropped(theta, sample, masks=None):
+    """L_|A|(theta_S), one number a mask, or L_N(theta)."""
+    return meanfield.evaluate(theta, *sample, masks=masks, **square()).loss[0]
+
+
+def in_dimension(*, depth, d, width, trials, masks):
+    """Mean |change in loss| over random masks, for many numbers kept."""
+    g = device.generator(0, "dimension", depth, d, width)
+    nets, draw = gaussian_nets(depth, d, width, trials, g)
+    sample = draw(500)
+    kept = [2**j for j in range(3, 12) if 2**j <= width // 2]
+    loss = [dropped(theta, sample).item() for theta in nets]
+    change = [
+        [
+            (dropped(theta, sample, patterns(theta, m, masks, g)) - whole)
+            .abs()
+            .mean()
+            .item()
+            for m in kept
+        ]
+        for theta, whole in zip(nets, loss)
+    ]  # (trials, numbers kept)
+    found = dict(depth=depth, d=d, width=width, kept=kept)
+    return found | dict(loss=loss, change=change)
+
+
+def in_words(point):
+    """A cell's name, by what distinguishes it."""
+    letters = {"depth": "layers", "d": "d", "width": "N", "trial": "trial"}
+    return " ".join(
+        f"{v}={point[k]}" for k, v in letters.items() if k in point
+    )
+
+
+def spread_out(settings, **lists):
+    """The points of a grid: every combination of the lists' values."""
+    points = [settings]
+    for name, values in lists.items():
+        points = [p | {name: v} for p in points for v in values]
+    return points
+
+
+table = dict(scale["dimension"])
+axes = dict(depth=[3, 4], d=table.pop("dims"), width=table.pop("widths"))
+by_dim = run.cells(
+    "dimension", in_dimension, spread_out(table, **axes), in_words
+)
+
+# %% [markdown]
+# Three exponents at once: one least-squares fit a trial of the logarithm of
+# the change in loss, in those of $|A|$, $d$ and $N$, for 16 neurons kept or
+# more (of 8, the change exceeds the loss of a network that answers 0) and a
+# quarter of $N$ at most. Then, at the largest width, the number of neurons
+# that one change asks for, against $d$; and the largest ratio between two
+# widths at one number kept.
+
+
+# %% tags=["hide-input"]
+def kept_at(cell, m):
+    """Change in loss with m neurons kept, one number a trial."""
+    return [row[cell["kept"].index(m)] for row in cell["change"]]
+
+
+def usable(cell):
+    """The numbers kept that the fits use."""
+    return [m for m in cell["kept"] if 16 <= m <= cell["width"] // 4]
+
+
+def exponents(cells, depth):
+    """Exponents of |A|, d and N of the change in loss, (trials, 3)."""
+    mine = [c for c in cells if c["depth"] == depth]
+    where = [(c, m) for c in mine for m in usable(c)]
+    logs = np.log([[m, c["d"], c["width"], np.e] for c, m in where])
+    change = np.log([kept_at(c, m) for c, m in where])  # (points, trials)
+    return np.linalg.lstsq(logs, change)[0][:3].T
+
+
+def needed(cells, depth):
+    """(dims, neurons that one change asks for, a row of trials each; it).
+
+    In the widest networks. The change is the middle, in the logarithm, of
+    the range that the means over trials at all d have in common; between
+    two numbers kept we interpolate in logarithms, after making each
+    trial's change fall.
+    """
+    mine = [c for c in cells if c["depth"] == depth]
+    top = max(c["width"] for c in mine)
+    mine = sorted((c for c in mine if c["width"] == top), key=lambda c: c["d"])
+    curves = np.array([c["change"] for c in mine])  # (dims, trials, kept)
+    means = np.log(curves.mean(1))
+    level = (means.min(1).max() + means.max(1).min()) / 2
+    falling = np.minimum.accumulate(np.log(curves), axis=2)
+    number = [
+        [np.interp(-level, -row, np.log(mine[0]["kept"])) for row in rows]
+        for rows in falling
+    ]
+    return [c["d"] for c in mine], np.exp(number), np.exp(level)
+
+
+def widths_apart(cells):
+    """The largest ratio between two widths at one number kept."""
+    ratios = [
+        np.mean(kept_at(c, m)) / np.mean(kept_at(other, m))
+        for c in cells
+        for other in cells
+        if (c["depth"], c["d"]) == (other["depth"], other["d"])
+        for m in c["kept"]
+        if m <= min(c["width"], other["width"]) // 4
+    ]
+    return max(ratios)
+
+
+def judge_dimension(cells):
+    """The two claims, on the number kept and on the dimension."""
+    slopes = [fits.loglog(*needed(cells, k)[:2]).slope for k in (3, 4)]
+    return {
+        "s20-ml-kept-not-total": widths_apart(cells),
+        "s20-ml-dimension": max(slopes),
+    }
+
+
+def tell_dimension(cells):
+    """The fits in words; the errors are standard errors over trials."""
+    for depth in (3, 4):
+        found = exponents(cells, depth)
+        errors = found.std(0, ddof=1) / len(found) ** 0.5
+        told = zip(("|A|", "d", "N"), found.mean(0), errors)
+        words = ", ".join(f"{k} {m:+.2f} ± {e:.2f}" for k, m, e in told)
+        where, number, level = needed(cells, depth)
+        print(f"{depth} layers, {len(found)} trials: exponents of {words}")
+        print(
+            f"  a change of {level:.2g} asks for {number.mean(1).round(1)} "
+            f"neurons at d = {where}: slope {fits.loglog(where, number)}"
+        )
+    print(f"largest ratio at one number kept: {widths_apart(cells):.2f}")
+
+
+def draw_dimension(cells):
+    """Change in loss against |A|, against d, against N."""
+    panels = figures.axes(3, sharey=True, size=(7.2, 4.4))
+    top, m = max(c["width"] for c in cells), 16
+    dims = sorted({c["d"] for c in cells})
+
+    def pick(**own):
+        mine = [c for c in cells if all(c[k] == v for k, v in own.items())]
+        return sorted(mine, key=lambda c: (c["d"], c["width"]))
+
+    wide = pick(depth=4, width=top)
+    kept = np.array(wide[0]["kept"])
+    for j, c in enumerate(wide):
+        rows = np.transpose(c["change"])
+        series(panels[0], kept, rows, j=j, label=f"d = {c['d']}")
+    for ax, key, own in (
+        (panels[1], "d", dict(width=top)),
+        (panels[2], "width", dict(d=dims[1])),
+    ):
+        for j, depth in enumerate((3, 4)):
+            mine = pick(depth=depth, **own)
+            where = np.array([c[key] for c in mine])
+            rows = [kept_at(c, m) for c in mine]
+            series(ax, where, rows, j=j, label=f"{depth} layers")
+    for ax, where, first, power in (
+        (panels[0], kept, wide[0]["kept"][0], -0.5),
+        (panels[1], np.array(dims), m, 0.5),
+    ):
+        ax.plot(
+            where,
+            np.mean(kept_at(wide[0], first)) * (where / where[0]) ** power,
+            ":",
+            color=figures.COLOURS["grey"],
+            label=f"the bound's: {power:g}".replace("-", "−"),
+        )
+    finish(panels, kept)
+    panels[0].set(xlabel="neurons kept, |A|", ylabel="change in loss")
+    panels[0].set_title(f"four layers, N = {top}")
+    panels[1].set(xlabel="dimension d", title=f"|A| = {m}, N = {top}")
+    panels[2].set_title(f"|A| = {m}, d = {dims[1]}")
+    figures.log_ticks(panels[1], dims)
+    figures.log_ticks(panels[2], sorted({c["width"] for c in cells}))
+    for ax in panels:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=8)
+
+
+tell_dimension(by_dim)
+for claim, values in judge_dimension(by_dim).items():
+    run.measure(claim, values)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Change in loss of Gaussian networks: falling with the number kept, level in the dimension."}, "figure": {"name": "fig-mm-dimension", "caption": "Isotropic Gaussians, random masks: change in loss against the number kept, the dimension and the width, mean and standard deviation over 4 trials."}}
+draw_dimension(by_dim)
+
+# %% [markdown]
+# (meanfield-pruning)=
+# ### The tail, the worst mask, and masks chosen after training
+#
+# The bound is for masks that know nothing of the training, and says how rarely
+# a mask may be bad: with probability $e^{-z^2}$ the change exceeds something
+# *affine* in $z$. Over *all* masks it says nothing: there are
+# $2^{LN}$ of them or so, a union bound needs $z^2 \ge L N \log 2$, and then
+# $z / \sqrt{A_{\min}}$ no longer falls with $N$. S20 ends with just such
+# masks in mind: whether "mean field approaches provide a more principled way
+# of pruning deep neural networks". They do provide a first-order theory. Put
+# a gate $g_i = 1$ before what neuron $i$ of hidden layer $\ell$ sends on; its
+# *influence* is $c^{(\ell)}_i = N\, \partial L / \partial g_i$, and
+#
+# $$
+# L_{|A|}(\theta_S) - L_N(\theta) \approx \sum_{\ell} \Big(
+# \frac{1}{|A_\ell|} \sum_{i \in A_\ell} c^{(\ell)}_i
+# - \frac1N \sum_{i=1}^N c^{(\ell)}_i \Big).
+# $$ (eq-mm-influence)
+#
+# For a random mask that is of order $N^{-1/2}$. For the half with the
+# largest influences it is their mean above the mean of all, which does not
+# fall with $N$ unless the influences themselves do. `meanfield.influences`
+# computes them with one backward pass. `choices` keeps half of each layer in
+# four ways: those of *largest* $c_i$, of *smallest* $c_i$, the *strongest*, by
+# $|c_i|$, as is usual in pruning, and *even*ly, every second one in the order
+# of $c_i$, which makes {eq}`eq-mm-influence` nearly vanish. A fifth way is
+# *gradual*: a thirty-second of each layer goes at a time, those of largest
+# $c_i$, and the influences are computed anew on what is left. Beside them
+# stand thousands of random halves, and the worst and the best half that a
+# local search finds: it starts at the most extreme of all but the gradual
+# one, and exchanges neurons as long as that helps. Choices are made on one
+# sample, every loss below is measured on another; $d = 32$.
+#
+# *Expected before the run:* (i) the tail bends upwards, being partly
+# quadratic: between a normal variable, whose quantiles are nearly affine in
+# $z$, and its square. (ii) The largest influences and the search ruin the
+# network at every width, that is, stability holds for random
+# masks and fails for the worst ones. (iii) The even choice beats the mean of
+# random halves, and the strongest does not. (iv) The smallest influences beat
+# the even choice only where {eq}`eq-mm-influence` is a good approximation,
+# so rather at the larger width. *Written after a first look at halves, before
+# any run of what follows:* (v) an eighth removed, the smallest influences
+# beat the even choice, and the gradual way comes near the best half.
+
+# %%
+ORDERS = ("largest", "smallest", "strongest", "even")
+
+
+def choices(theta, sample, keep):
+    """Masks that keep neurons by their influence on the loss of `sample`."""
+    c = meanfield.influences(theta, *sample, **square())
+    return c, {
+        order: [meanfield.chosen(v, keep=keep, order=order) for v in c]
+        for order in ORDERS
+    }
+
+
+# %% tags=["hide-input"]
+Z = [j / 4 for j in range(1, 11)]
+SHARES = (1 / 8, 1 / 4, 1 / 2)  # of each layer, removed
+
+
+def gradual(theta, sample, keep):
+    """Masks after removing the neurons of largest influence step by step."""
+    width = theta[0].shape[1]
+    kept = [torch.arange(width) for _ in theta[1:]]
+    while (left := len(kept[0])) > keep:
+        left = max(keep, left - max(1, width // 32))
+        c = meanfield.influences(
+            meanfield.drop(theta, kept), *sample, **square()
+        )
+        kept = [
+            k[meanfield.chosen(v, keep=left, order="smallest")[0]]
+            for k, v in zip(kept, c)
+        ]
+    whole = torch.zeros(1, width, dtype=torch.bool)
+    return [whole.index_fill(1, k, True) for k in kept]
+
+
+def choose(*, depth, width, trial, masks, samples, d=32):
+    """Masks of one trained network: random, by influence, searched."""
+    g = device.generator(0, "choice", depth, width, trial)
+    [theta], draw = gaussian_nets(depth, d, width, 1, g)
+    sample, fresh = draw(500), draw(samples)
+    whole = dropped(theta, fresh)
+    found = {"network": whole.item()}
+    for removed in SHARES:  # the last is 1/2: its masks are used below
+        keep = width - int(removed * width)
+        c, chosen = choices(theta, sample, keep)
+        random = patterns(theta, keep, 100 if removed < 0.5 else masks, g)
+        after = dropped(theta, fresh, random)
+        found.setdefault("random", []).append(after.mean().item())
+        chosen["gradual"] = gradual(theta, sample, keep)
+        for name, mask in chosen.items():
+            loss = dropped(theta, fresh, mask).item()
+            found.setdefault(name, []).append(loss)
+    del chosen["gradual"]
+    start = [torch.cat(layer) for layer in zip(random, *chosen.values())]
+    for name in ("worst", "best"):
+        end = meanfield.search_masks(
+            theta,
+            *sample,
+            start=start,
+            rounds=128,
+            generator=g,
+            best=name == "best",
+            **square(),
+        )
+        found[name] = dropped(theta, fresh, end.masks).item()
+    change = after - whole
+    both = torch.stack([change, meanfield.first_order(c, random)])
+    rare = (-torch.tensor(Z, dtype=torch.float64).square()).exp()
+    tail = change.abs().quantile(1 - rare) / change.abs().mean()
+    return {
+        **dict(depth=depth, width=width, trial=trial, **found),
+        "extremes": [after.min().item(), after.max().item()],
+        "tail": tail.tolist(),
+        "correlation": torch.corrcoef(both)[0, 1].item(),
+        "influence": [v.std().item() for v in c],
+    }
+
+
+table = dict(scale["choice"])
+axes = dict(
+    depth=[3, 4], width=table.pop("widths"), trial=range(table.pop("trials"))
+)
+by_choice = run.cells("choice", choose, spread_out(table, **axes), in_words)
+
+
+def bend(tail):
+    """How a tail bends: its rise from z = 3/2 to 5/2 over 1/2 to 3/2."""
+    low, middle, high = np.interp([0.5, 1.5, 2.5], Z, tail)
+    return (high - middle) / (middle - low)
+
+
+def last(value):
+    """A loss after removing half, of the row of all shares."""
+    return value[-1] if isinstance(value, list) else value
+
+
+def tell_choice(cells):
+    """Losses of halves, means over trials, and how good first order is."""
+    names = ("network", "best", "gradual", "even", "random", *ORDERS[:3])
+    names = (*names, "worst")
+    print("layers   N ", " ".join(f"{n:>9}" for n in names), "  corr. bend")
+    for depth in (3, 4):
+        mine = [c for c in cells if c["depth"] == depth]
+        for n, group in zip(*gather(mine, lambda c: c)):
+            row = [np.mean([last(c[name]) for c in group]) for name in names]
+            told = " ".join(f"{v:9.3f}" for v in row)
+            r = np.mean([c["correlation"] for c in group])
+            b = np.mean([bend(c["tail"]) for c in group])
+            print(f"{depth:6} {n:4} {told}  {r:5.2f} {b:4.1f}")
+
+
+def draw_choice(cells):
+    """The tail against z; the loss against the share removed."""
+    left, right = figures.axes(2, size=(7.2, 4.8))
+    top = max(c["width"] for c in cells)
+    for j, depth in enumerate((3, 4)):
+        mine = [c for c in cells if (c["depth"], c["width"]) == (depth, top)]
+        left.plot(
+            Z,
+            np.mean([c["tail"] for c in mine], 0),
+            marker=figures.MARKERS[j],
+            ls=figures.STYLES[j],
+            color=figures.CYCLE[j],
+            label=f"{depth} layers",
+        )
+    rare = (-torch.tensor(Z).square()).exp()
+    normal = 2**0.5 * torch.erfinv(1 - rare)
+    for values, style, label in (
+        (normal * (torch.pi / 2) ** 0.5, ":", "a normal variable"),
+        (normal**2, "-.", "its square"),
+    ):
+        grey = dict(color=figures.COLOURS["grey"], label=label)
+        left.plot(Z, values, ls=style, **grey)
+    left.set(xlabel="z", ylabel="change over its mean")
+    left.set_title(f"exceeded with probability $e^{{-z²}}$, N = {top}")
+    shares = (0, *SHARES)
+    for j, name in enumerate(("random", "gradual", *ORDERS)):
+        rows = [[c["network"], *c[name]] for c in mine]
+        right.plot(
+            shares,
+            np.mean(rows, 0),
+            marker=(*figures.MARKERS, "P")[j],
+            ls=(*figures.STYLES, "-")[j],
+            color=(*figures.CYCLE, figures.COLOURS["black"])[j],
+            label=name,
+        )
+    for name, mark in (("worst", "x"), ("best", "*")):
+        level = np.mean([c[name] for c in mine])
+        black = dict(color=figures.COLOURS["grey"], zorder=3, ms=9)
+        right.plot([1 / 2], [level], mark, label=f"{name} found", **black)
+    right.set(yscale="log", xlabel="share of each layer removed")
+    right.set_ylabel("loss")
+    right.set_title(f"four layers, N = {top}")
+    right.set_xticks(shares, ["0", "1/8", "1/4", "1/2"])
+    low, high = right.get_ylim()
+    ticks = [v for v in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if low < v < high]
+    figures.log_ticks(right, ticks, "y")
+    for ax, columns in ((left, 1), (right, 2)):
+        ax.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.17),
+            fontsize=8,
+            ncols=columns,
+        )
+
+
+tell_choice(by_choice)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: quantiles of the change in loss over random halves. Right: loss of networks pruned in several ways."}, "figure": {"name": "fig-mm-choice", "caption": "Isotropic Gaussians. Left: the change in loss that random halves exceed with probability exp(−z²). Right: the loss after pruning."}}
+draw_choice(by_choice)
+
+# %% [markdown]
 # ## A path between two solutions
 #
 # Theorem 2(B) counts no segments. For {eq}`eq-mm-net` with ReLU the
