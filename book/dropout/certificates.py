@@ -7,9 +7,13 @@
 # the bound with its proof, rounding included, and a segment that closes before
 # your eyes.
 #
-# None of the three papers bounds anything by computation: the method is ours.
-# Wherever this book says *certified*, *proved* or *exact* of a path, it says
-# that `certify` returned what this chapter proves. **Needs**
+# None of the three papers bounds anything by computation. Boxes carried
+# through the layers, and lines above and below a ReLU, are the tools by which
+# networks are verified against changes of their input
+# {cite}`gowal2018,zhang2018`, or of their weights {cite}`xu2020`; what is put
+# together here, for a segment of weights and its mean loss, is ours. Wherever
+# this book says *certified*, *proved* or *exact* of a path, it says that
+# `certify` returned what this chapter proves. **Needs**
 # {ref}`dropout-straight` and {ref}`dropout-paths`.
 
 # %% tags=["parameters"]
@@ -510,10 +514,10 @@ _ = ax.set(xlabel="s along the segment", ylabel="output for the true class")
 
 # %% [markdown]
 # A sign change is a measure of its own: how nonlinear the landscape is along
-# the way, for one sample. There are more of them the deeper the network
-# ({numref}`fig-ce-cuts`), and pieces cost about as much as they are many.
-# Rounding still goes through $|W|$, and is what ends this method, some layers
-# further on.
+# the way, for one sample. There are more of them the deeper the network, as
+# printed above ({numref}`fig-ce-cuts` has those of one image), and pieces cost
+# about as much as they are many. Rounding still goes through $|W|$, and grows
+# with every layer {eq}`eq-ce-rho`.
 #
 # ## What is tested
 #

@@ -81,7 +81,7 @@ run = chapter.start(
 #
 # ## The problem
 #
-# S20's last section announces "classification of isotropic Gaussians with the
+# S20's Section 5 announces "classification of isotropic Gaussians with the
 # two-layer neural network" for its appendix D. The appendix is not part of
 # the text that we have, so this is a reconstruction: the task of
 # {cite}`mei2018`, on whose analysis S20 builds. The label is $\pm 1$ with

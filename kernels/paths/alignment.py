@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kernels.networks import Network, Parameters, columns
 from kernels.networks.kept import check_ends, kept_places
+from kernels.paths.units import moments
 
 
 def match(
@@ -126,12 +127,13 @@ def match_activations(
 
 
 def _standardised(features: Tensor, width: int) -> Tensor:
-    """(width, samples): each unit's activations, mean 0 and length 1."""
+    """(width, samples): activations of mean 0 and length 1; 0 where still."""
     z = features.reshape(len(features), width, -1).transpose(0, 1)
     z = z.reshape(width, -1).double()
-    z = z - z.mean(1, keepdim=True)
+    mean, _, still = moments(z, 1)
+    z = z - mean[:, None]
     size = z.norm(dim=1, keepdim=True)
-    return torch.where(size > 0, z / size, 0.0)
+    return torch.where(still[:, None], 0.0, z / size)
 
 
 def permute(

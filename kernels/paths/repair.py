@@ -13,8 +13,7 @@ from torch import Tensor
 
 from kernels.networks import Network, Parameters
 from kernels.networks.kept import check_ends
-
-_STILL = 1e-6  # a deviation this far below the values is rounding
+from kernels.paths.units import moments
 
 
 def repaired(
@@ -71,14 +70,13 @@ def repaired(
         for k, theta in enumerate((theta_a, theta_b)):
             own: Any = theta[i]
             z = ends[k] @ own[0].T + own[1]
-            wanted.append((z.mean(0), z.std(0, correction=0)))
+            wanted.append(moments(z, 0)[:2])
             ends[k] = torch.relu(z)
         mean, size = (torch.lerp(u, v, t) for u, v in zip(*wanted))
         z = h @ weight.T + bias
-        spread = z.std(0, correction=0)
-        still = spread <= _STILL * z.abs().amax(0)
+        now, spread, still = moments(z, 0)
         scale = torch.where(still, 1.0, size / spread)
-        shift = mean - scale * z.mean(0)
+        shift = mean - scale * now
         mixed[i] = scale[:, None] * weight, scale * bias + shift
         h = torch.relu(scale * z + shift)
     return tuple(mixed)

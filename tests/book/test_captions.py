@@ -1,12 +1,11 @@
 """Captions and alternative texts say what their figures show."""
 
-import json
-
 import matplotlib
 import numpy as np
 import pytest
+import rendered
 
-from book.tools import captions, digest, site
+from book.tools import captions, digest
 
 matplotlib.use("agg")
 
@@ -112,34 +111,16 @@ def test_error_bars_do_not_lend_their_ends():
     ]
 
 
-def shown():
-    """(chapter, figure, "alt" or "caption", text, digest), all of them."""
-    for name in site.chapters():
-        file = site.notebook(name)
-        if not file.exists():  # test_render asks for it
-            continue
-        nb = json.loads(file.read_text(encoding="utf-8"))
-        for cell in nb["cells"]:
-            notes = cell["metadata"].get("mystnb", {})
-            alt = notes.get("image", {}).get("alt")
-            caption = notes.get("figure", {}).get("caption")
-            for out in cell.get("outputs", []):
-                data = "".join(out.get("data", {}).get("text/plain", []))
-                if data.startswith("<Figure"):
-                    label = notes["figure"]["name"]
-                    yield name, label, "alt", alt or "", data
-                    yield name, label, "caption", caption or "", data
-
-
 def test_the_books_figures_are_described_truly():
     found = [
-        f"{name}, {label}, {kind}: {fault}"
-        for name, label, kind, text, data in shown()
-        for fault in captions.faults(text, data)
+        f"{one.chapter}, {one.label}, {kind}: {fault}"
+        for one in rendered.pictures()
+        for kind, text in (("alt", one.alt), ("caption", one.caption))
+        for fault in captions.faults(text, one.digest)
     ]
     assert found == []
 
 
 def test_the_reading_reads_something():
-    numbers = sum(len(captions.numbers(row[3])) for row in shown())
-    assert numbers > 50
+    texts = [t for one in rendered.pictures() for t in (one.alt, one.caption)]
+    assert sum(len(captions.numbers(text)) for text in texts) > 50

@@ -1,14 +1,13 @@
 """Where pictures of several panels are parted."""
 
-import base64
 import io
-import json
 import re
 import sys
 
 import matplotlib
 import numpy as np
 import pytest
+import rendered
 from PIL import Image
 from test_site import ROOT
 
@@ -17,7 +16,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import stacked
 
-from book.tools import figures, site
+from book.tools import figures
 
 
 def pixels(figure):
@@ -91,31 +90,14 @@ def test_boxes_show_every_column_once_and_describe_it_once():
     assert np.allclose(np.divide(box, shares), 400 / 3, atol=0.02)
 
 
-def pictures():
-    """(chapter, figure, its digest, its PNG) of the rendered book."""
-    for name in site.chapters():
-        file = site.notebook(name)
-        if not file.exists():  # test_render asks for it
-            continue
-        nb = json.loads(file.read_text(encoding="utf-8"))
-        for cell in nb["cells"]:
-            for out in cell.get("outputs", []):
-                data = out.get("data", {})
-                if (text := "".join(data.get("text/plain", []))).startswith(
-                    "<Figure"
-                ):
-                    notes = cell["metadata"]["mystnb"]["figure"]
-                    png = base64.b64decode(data["image/png"])
-                    yield name, notes["name"], text, png
-
-
 def test_the_books_panels_are_parted():
     """All pictures with panels, but drawings of networks, which have none."""
     drawings = {"fig-mc-knots", "fig-dp-one", "fig-dp-short", "fig-st-down"}
     whole = []
-    for name, label, text, png in pictures():
-        image = Image.open(io.BytesIO(png)).convert("RGB")
-        many = int(re.search(r"(\d+) axes", text)[1]) > 1
-        if many and image.width > stacked.WIDE and label not in drawings:
-            whole += [] if stacked.cuts(image) else [f"{name}, {label}"]
+    for one in rendered.pictures():
+        image = Image.open(io.BytesIO(one.png)).convert("RGB")
+        many = int(re.search(r"(\d+) axes", one.digest)[1]) > 1
+        if many and image.width > stacked.WIDE and one.label not in drawings:
+            name = f"{one.chapter}, {one.label}"
+            whole += [] if stacked.cuts(image) else [name]
     assert whole == []

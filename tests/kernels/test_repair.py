@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import networks
-from kernels.paths import alignment, repair
+from kernels.paths import alignment, repair, units
 
 few = settings(max_examples=20, deadline=None)
 widths = st.lists(st.integers(1, 9), min_size=1, max_size=3)
@@ -50,6 +50,32 @@ def test_a_permuted_copy_is_found(hidden, seed):
         live = fa.std(0) > 0
         c = [np.corrcoef(u, v)[0, 1] for u, v in zip(fa.T[live], fb.T[live])]
         np.testing.assert_allclose(c, 1, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_unit_that_moves_by_rounding_alone_is_still(dtype):
+    moving = 1e3 + torch.linspace(-0.1, 0.1, 1001, dtype=torch.float64)
+    rounded = torch.full((1001,), 1 / 3, dtype=dtype)
+    rounded[::2] = torch.nextafter(rounded[0], torch.tensor(1.0, dtype=dtype))
+    values = torch.stack(
+        [moving.to(dtype), rounded, torch.zeros_like(rounded)]
+    )
+    mean, spread, still = units.moments(values, 1)
+    assert still.tolist() == [False, True, True]
+    np.testing.assert_allclose(mean, values.numpy().mean(1), rtol=1e-6)
+    np.testing.assert_allclose(spread[0], np.std(values[0].numpy()), rtol=1e-4)
+
+
+def test_a_still_unit_correlates_with_none():
+    net = networks.mlp([1, 3, 1], bias=True)
+    one, third = torch.ones(1), torch.full((1,), 1 / 3)
+    still = (torch.tensor([[0.0], [0], [1]]), torch.cat([third, one, 0 * one]))
+    theta = ((still[0].double(), still[1].double()),)
+    theta += ((torch.ones(1, 3).double(), torch.zeros(1).double()),)
+    x = torch.linspace(0, 1, 1001, dtype=torch.float64)[:, None]
+    z = alignment._standardised(net.features(theta, x, 1), 3)
+    assert (z[:2] == 0).all()
+    np.testing.assert_allclose(z[2].norm(), 1)
 
 
 @few
