@@ -157,7 +157,7 @@ memory = memorization.memorize(points, values, generator=g)
 h = torch.relu(points @ weight.T + bias)
 print(f"{len(weight)} units; values met: {(h @ out.T)[:, 0].round().tolist()}")
 
-# %% tags=["hide-input", "rtol=0.02"] mystnb={"image": {"alt": "Values of the constructed network over the plane: zero almost everywhere, and different from zero along four thin straight strips, each through two of the eight points, whose values it takes."}, "figure": {"name": "fig-sm-plane", "caption": "A network with 16 hidden units that takes the values +1 (circles) and −1 (squares) at eight points of the plane: four strips, each through two points and clear of the others. Colour: the network's value, cut off at ±1.5."}}
+# %% tags=["hide-input", "rtol=0.02"] mystnb={"image": {"alt": "Values of the constructed network over the plane: zero over most of it, and different from zero along four straight strips, two of which fan out, each through two of the eight points, whose values it takes."}, "figure": {"name": "fig-sm-plane", "caption": "A network with 16 hidden units that takes the values +1 (circles) and −1 (squares) at eight points of the plane: four strips, each through two points and clear of the others; far from its points, where v is large, a strip fans out. Colour: the network's value, cut off at ±1.5."}}
 from matplotlib.colors import LinearSegmentedColormap
 
 from book.tools import figures
@@ -198,10 +198,10 @@ _ = ax.figure.colorbar(image, ax=ax, ticks=[-1, 0, 1], label="value")
 #
 # ## Two networks that know random labels
 #
-# We take the hardest labels there are: 360 images of digits, labels drawn at
-# random, and two networks 64-32-245-245-10 without an output bias, trained
-# until they know them by heart. 360 is exactly what {eq}`eq-sm-a1` allows at
-# width 245.
+# We take labels that have nothing to do with the images: 360 digits, labels
+# drawn at random, and two networks 64-32-245-245-10 without an output bias,
+# trained until they know them by heart. 360 is exactly what {eq}`eq-sm-a1`
+# allows at width 245.
 
 # %% tags=["hide-input"]
 from kernels import data, training
@@ -260,8 +260,8 @@ for name, (_, f) in sides.items():
 # %% [markdown]
 # **(A2) fails**, and not by accident. A ReLU unit is zero on a good part of
 # the samples, generic position allows it on $\lceil n_{L-2} / 2\rceil$, and
-# the corollary is about $N \gg n_{L-2}$. Features of ReLU networks are as good
-# as never in generic position.
+# the corollary is about $N \gg n_{L-2}$. At such $N$ one cannot count on
+# features of ReLU networks in generic position.
 #
 # **The repair** is to ask for what the construction uses: a *partition* of the
 # samples into groups of at most $d$, each affinely independent (then some
@@ -719,7 +719,8 @@ run.verdict()
 # - **Rounding.** The exact identity {eq}`eq-sm-ridge` divides by a small
 #   $\delta$. In float64 the values are met within 0.01 for 360 samples.
 # - **Trained widths** are for Adam, 800 steps and normal inputs: what this
-#   optimiser finds, not what is possible.
+#   optimiser finds, not what is possible. Larger $N$, in the `paper` profile,
+#   are not on record.
 #
 # ## Exercises
 #

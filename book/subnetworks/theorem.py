@@ -767,6 +767,8 @@ run.verdict()
 #   a few random subsets, not the best of $\binom{64}{32}$. The path and its
 #   supremum are exact for the $\xi_l$ at hand; {eq}`eq-st-bound` itself may be
 #   lower.
+# - **No record.** The pairs on MNIST, in the `paper` profile, are not on
+#   record.
 # - **Biases.** The hidden layers have them, the output layer has none, as in
 #   the paper. Everything holds without any (networks of even $L$ above).
 # - **The authors' path script** evaluates the segments on which the output
