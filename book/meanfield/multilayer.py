@@ -1530,7 +1530,7 @@ draw_risk(recorded["three layers features"], chosen=[200, 3200])
 
 # %% [markdown]
 # On features the training loss has no plateau at 0.415: it passes that number
-# after half an epoch and ends at 0.0007. Where it passes, the network with $N
+# in the second epoch and ends at 0.0007. Where it passes, the network with $N
 # = 3200$ errs on 18.3 per cent of the test images and its first half on 18.2;
 # the paper has less than 14 and 16. At $T = 1$ the two are 16.3 and 16.8. The
 # test loss has its minimum, 0.51, before the third epoch is over and doubles
@@ -1608,7 +1608,7 @@ run.verdict()
 # - **The initial law** is not given in the paper. With mean zero the middle
 #   layers are silent at first and the slope at time 0 is $-L/2$. So the time
 #   of the dynamics matters more than mildly, and in both directions: until $T$
-#   the slope grows steeper by 0.4 for three layers on MNIST and flatter by
+#   the slope grows steeper by 0.37 for three layers on MNIST and flatter by
 #   0.35 for four on CIFAR-10. The rows of four layers on features take middle
 #   weights of mean 1/2, so that the limit moves.
 # - **Segments.** Theorem 2(B) gives no number. The 22 and 11 are for (1.1)
