@@ -181,7 +181,8 @@ with torch.no_grad():
 # a tolerance of the largest loss found. On an interval of length $s$ the
 # bound is off by $O(s^2)$, and only the intervals near the maximum have to be
 # refined: a tolerance ten times smaller asks for a few intervals more, not
-# for $\sqrt{10}$ times as many. These counts do not depend on the machine:
+# for $\sqrt{10}$ times as many ({ref}`dropout-certificates` has the proofs).
+# These counts do not depend on the machine:
 
 # %%
 from kernels import certificates

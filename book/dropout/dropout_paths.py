@@ -5,8 +5,8 @@
 # **In one sentence.** Two networks that each survive the loss of half of
 # their hidden units are joined by a path of a known number of straight
 # segments; we build it for trained networks, prove from the weights what
-# every segment does, and compute the highest loss on the whole path exactly,
-# from $2d$ numbers.
+# every segment does, and compute the highest loss on the whole path exactly
+# ({ref}`dropout-certificates`), from $2d$ numbers.
 #
 # **Reproduces** {cite}`kuditipudi2019`: Definition 1, Lemma 1 with Figure 1,
 # Lemmas 2 and 4, Theorem 1, Remark 1. **Needs** {ref}`dropout-straight`.

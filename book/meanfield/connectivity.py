@@ -5,9 +5,9 @@
 # **In one sentence.** Two wide networks, trained from different initial laws
 # on differently ordered data for different times, are joined by a path of
 # seven line segments (five will do) along which the largest loss is the
-# largest of four numbers, so that we can state it exactly; it falls with the
-# width, and on all our networks a straight line between *matched* neurons is
-# lower still.
+# largest of four numbers, so that we can state it exactly
+# ({ref}`dropout-certificates`); it falls with the width, and on all our
+# networks a straight line between *matched* neurons is lower still.
 #
 # **Reproduces** {cite}`shevchenko2020`: Definition 3.2, Theorem 1(B), Figure
 # 3. **Needs** {ref}`meanfield-dropout`.

@@ -1335,7 +1335,9 @@ draw_choice(by_choice)
 #
 # Our $\theta$ starts from a bimodal law, with entries near $\pm 1$, and
 # $\theta'$ from a normal law; orders of the data and times differ as well. A
-# `pair` trains one `solution` of each and builds the path.
+# `pair` trains one `solution` of each and builds the path, of which `certify`
+# proves the segments' kinds and with them the supremum
+# ({ref}`dropout-certificates`).
 
 # %%
 from kernels import certificates, interpolation, paths

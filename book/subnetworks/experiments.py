@@ -6,7 +6,7 @@
 # random, compute nothing of use, so the dropout path has no low road to
 # offer; but a fresh subnetwork, trained on half of the *features* of any one
 # layer, fits the data, and those subnetworks are the knots of a path that is
-# certified low.
+# certified low ({ref}`dropout-certificates`).
 #
 # **Reproduces** {cite}`nguyen2021`: Experiments A and B (Section 6) with
 # Figure 1, Appendix A with Figures 3 and 4, Table 1. **Needs**

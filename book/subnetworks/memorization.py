@@ -333,6 +333,10 @@ for name, (kept, f) in sides.items():
     print(f"theta^{name.upper()}: {errors} labels wrong;", end=" ")
     print(f"values within 0.01: {off < 0.01}; (A1-b): {planes.separate}")
 
+# %% [markdown]
+# With them the path of Theorem 4.1 is built, and `certify` proves what its
+# segments do and, from that, its supremum ({ref}`dropout-certificates`).
+
 # %%
 from kernels import certificates, interpolation
 

@@ -5,9 +5,9 @@
 # **In one sentence.** Two networks are joined by a path of low loss if at
 # each layer half of the features suffice for *some* network of half the width
 # to do well on them, with weights trained afresh; we build the path, prove
-# what its segments do, and certify it: between the same two networks its
-# highest loss is, in the mean, between a tenth and a thirtieth of that over
-# dropout networks.
+# what its segments do, and certify it ({ref}`dropout-certificates`): between
+# the same two networks its highest loss is, in the mean, between a tenth and a
+# thirtieth of that over dropout networks.
 #
 # **Reproduces** {cite}`nguyen2021`: Theorem 4.1 with its proof, Claim 5.1,
 # Corollaries 4.2 and 4.3. **Needs** {ref}`dropout-paths`.
