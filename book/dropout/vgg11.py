@@ -73,7 +73,7 @@ run = chapter.start(
 # Two networks of full width for 300 epochs are 22 hours of two CPU cores with
 # products in bfloat16 (129 s an epoch). The `full` case below takes a shorter
 # way to the same kind of network: it trains without dropout first, then raises
-# the rates to {eq}`eq-vg-rates` and holds them, 18 epochs in all. **Until its
+# the rates to {eq}`eq-vg-rates` and holds them, 16 epochs in all. **Until its
 # cells are recorded no claim about the full VGG-11 is attempted**, and the
 # verdict table says so. They run one at a time and resume. What *was* run, with
 # the same code:
@@ -106,7 +106,7 @@ digits = stage(1, 12, 0.02, 12, batch=64)
 short = stage(0, 6, 0.05, 1.5)  # what a CPU had time for
 warm = stage(0, 7, 0.03, 5)
 rising = [stage(k / 4, 1, 0.03, 50) for k in (1, 2, 3)]
-slowly = [warm, *rising, stage(1, 8, 0.03, 3)]  # 18 epochs for K19's 300
+slowly = [warm, *rising, stage(1, 6, 0.03, 2)]  # 16 epochs for K19's 300
 scale = run.scale(
     laptop={
         "digits": dict(
@@ -752,7 +752,7 @@ run.verdict()
 #   until its cells are run. The networks on digits and the thin one differ from
 #   it in width, rates, epochs and images, and each is one pair.
 # - **The way to the full networks.** 7 epochs without dropout, three in which
-#   the rates rise to the paper's, 8 at them, in place of 300 with dropout from
+#   the rates rise to the paper's, 6 at them, in place of 300 with dropout from
 #   the first step; products in bfloat16, parameters and momenta in float32.
 #   What is judged is the network that comes out.
 # - **Rates.** Half of {eq}`eq-vg-rates` for the thin network, which has a
