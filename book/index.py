@@ -9,6 +9,46 @@
 # connectivity** {cite}`garipov2018,draxler2018`: the minima that stochastic
 # gradient descent (SGD) finds are not separate valleys, but points of one.
 #
+# Here are two such networks, small enough for this page to hold: a hidden
+# layer of 32 neurons, trained on handwritten digits. Between them are a
+# straight line, dashed, and a path of seven segments {cite}`shevchenko2020`
+# that keeps some neurons of either network and drops the others. Which ones is
+# up to you: press a neuron to drop it or to keep it, drag a scale, and the page
+# computes the path anew.
+
+# %% tags=["remove-cell"]
+import sys
+from pathlib import Path
+
+here = Path(globals().get("__file__", "chapter.py")).resolve()
+root = next(p for p in here.parents if (p / "_config.yml").exists())
+sys.path.insert(0, str(root))
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-build", "caption": "Two networks, the hill on the straight line between them, and a path for you to build, on 400 training images. A square is a neuron with its 64 input weights, orange above zero and blue below; those struck out are dropped, and the outputs of the others are multiplied by the scale. Shaded: segments on which the output weights move; on all others the outputs stand still."}}
+from book.tools import builder
+from book.tools.chapter import show
+from kernels import data, device, networks
+
+digits = data.load("digits").train
+two = builder.trained(
+    net := networks.mlp([64, 32, 10]),
+    digits,
+    generator=device.generator(0, "index"),
+)
+show(builder.Builder(net, two, digits.x[:400], digits.y[:400]))
+
+# %% [markdown]
+# Drop the least useful half of both, as {numref}`fig-build` does at first, and
+# the path stays far below the hill. Keep the first half of both instead, and
+# it climbs above the hill: some halves will do, not any. At most 32 neurons can
+# be kept in all, since halfway both networks live in one layer.
+#
+# The path's highest loss is no maximum of sampled points. Where the outputs
+# move at all they move in a straight line, along which the loss, being convex,
+# is highest at an end; so the highest loss is that of one of the four networks
+# in the table. The straight line has no such property: its curve is sampled,
+# and its bound is a {ref}`certificate <dropout-certificates>`.
+#
 # Why? Three papers answer with proofs that one can run:
 #
 # | part | paper | its answer |
@@ -37,17 +77,8 @@
 #
 # **It says where the papers have gaps**, and shows each repair.
 
-# %% tags=["remove-cell"]
-import sys
-from pathlib import Path
-
-here = Path(globals().get("__file__", "chapter.py")).resolve()
-root = next(p for p in here.parents if (p / "_config.yml").exists())
-sys.path.insert(0, str(root))
-
 # %% tags=["remove-input"]
 from book.tools import scores
-from book.tools.chapter import show
 
 show(scores.summary())
 

@@ -1,7 +1,7 @@
 // Explorers (book/tools/explorer.py). The picture stands on the page, drawn
 // at one point of its path; here its slider, and its list if there is one,
 // appear and move it. The numbers are those of the JSON in the page: nothing
-// is computed, fetched or animated.
+// is computed, fetched or animated. (What computes is in compute.js.)
 const LEVELS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
   + "abcdefghijklmnopqrstuvwxyz-_";
 const [LEFT, RIGHT, LOW, HIGH, ROOM] = [42, 332, 174, 8, 120]; // pixels
@@ -120,5 +120,5 @@ function explore(box) {
 }
 
 addEventListener("DOMContentLoaded", () => {
-  document.querySelectorAll(".explorer").forEach(explore);
+  document.querySelectorAll(".explorer:not([data-kind])").forEach(explore);
 });

@@ -26,7 +26,7 @@ class Curves:
 
     `series`: {name: values}, (frames,) or (choices, frames); `levels`:
     {name: value}, one or (choices,), horizontal lines; `unit` is said after
-    each value.
+    each value; `span`: the axis' ends, None: those of the values.
     """
 
     title: str
@@ -34,6 +34,7 @@ class Curves:
     levels: dict = field(default_factory=dict)
     unit: str = ""
     log: bool = False
+    span: tuple | None = None
     kind = "curves"
 
     @property
@@ -51,6 +52,8 @@ class Curves:
     def scale(self):
         """Lowest and highest value of the axis, of its logarithm if log."""
         every = np.concatenate([v.ravel() for v in self.rows().values()])
+        if self.span:
+            every = np.array(self.span, float)
         if self.log:
             every = np.log10(every[every > 0])
         room = 0.06 * (np.ptp(every) or 1)
