@@ -90,10 +90,10 @@ scale = run.scale(
 
 # %% [markdown]
 # A `cell` trains one network until it separates the training `samples`, and a
-# little beyond; then half of it goes, from layer 1 on or in layer 2 alone. Networks
-# start from PyTorch's default initialisation, uniform with variance $1/(3n)$
-# for $n$ inputs, as the authors' do; to see whether that matters, some start
-# from He's, whose variance is $2/n$.
+# little beyond; then half of it goes, from layer 1 on or in layer 2 alone.
+# Networks start from PyTorch's default initialisation, uniform with variance
+# $1/(3n)$ for $n$ inputs, as the authors' do; to see whether that matters,
+# some start from He's, whose variance is $2/n$.
 
 # %%
 import functools
@@ -314,12 +314,12 @@ for who, layers in (("B1", "layers 1 and 2"), ("B2", "layer 2")):
         print(f"{layers}, width {w}: loss {loss:+.3f}, error {points:+.2f}")
 
 # %% [markdown]
-# In layer 2 dropout stability holds from 1000 on, and nearly at 500. Through
-# both layers it does not hold at 1000 by the tolerances we had set, and holds
-# at 2000, with 0.96 points of test error just within them. The paper says
-# *larger than* 1000. The curves fall as it says, and with the initialisation
-# that its authors used; from which width on one calls a network stable depends
-# on what one calls small.
+# In layer 2 dropout stability holds from 500 on. Through both layers it does
+# not hold at 1000 by the tolerances we had set, and holds at 2000, with 0.96
+# points of test error just within them. The paper says *larger than* 1000. The
+# curves fall as it says, and with the initialisation that its authors used;
+# from which width on one calls a network stable depends on what one calls
+# small.
 
 # %% [markdown]
 # ## Verdict
