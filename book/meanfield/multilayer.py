@@ -241,7 +241,7 @@ scale = run.scale(
         dimension=dict(
             dims=[8, 32, 128], widths=[64, 128], trials=trials, masks=20
         ),
-        choice=dict(widths=[32, 64], trials=2, masks=1000, samples=500),
+        choice=dict(widths=[32, 64], trials=1, masks=500, rounds=64),
         dtype="float64",
     ),
     paper=dict(
@@ -298,7 +298,7 @@ scale = run.scale(
             trials=4,
             masks=20,
         ),
-        choice=dict(widths=[64, 128, 256], trials=2, masks=4000, samples=1000),
+        choice=dict(widths=[64, 128, 256], trials=2, masks=4000, rounds=128),
         dtype="float32",
     ),
 )
@@ -911,9 +911,10 @@ def patterns(theta, keep, count, g):
     return [meanfield.masks(w.shape[2], **how) for w in theta[1:]]
 
 
-def dropped(theta, sample, masks=None):
+def dropped(theta, sample, masks=None, **how):
     """L_|A|(theta_S), one number a mask, or L_N(theta)."""
-    return meanfield.evaluate(theta, *sample, masks=masks, **square()).loss[0]
+    how = how or square()
+    return meanfield.evaluate(theta, *sample, masks=masks, **how).loss[0]
 
 
 def in_dimension(*, depth, d, width, trials, masks):
@@ -1127,13 +1128,13 @@ draw_dimension(by_dim)
 # computes them with one backward pass. `choices` keeps half of each layer in
 # four ways: those of *largest* $c_i$, of *smallest* $c_i$, the *strongest*, by
 # $|c_i|$, as is usual in pruning, and *even*ly, every second one in the order
-# of $c_i$, which makes {eq}`eq-mm-influence` nearly vanish. A fifth way is
-# *gradual*: a thirty-second of each layer goes at a time, those of largest
-# $c_i$, and the influences are computed anew on what is left. Beside them
-# stand thousands of random halves, and the worst and the best half that a
-# local search finds: it starts at the most extreme of all but the gradual
-# one, and exchanges neurons as long as that helps. Choices are made on one
-# sample, every loss below is measured on another; $d = 32$.
+# of $c_i$, which makes {eq}`eq-mm-influence` nearly vanish. Two more go
+# *gradually*, keeping the smallest or the strongest: they remove a thirty-second of each layer at a time and
+# compute the influences anew on what is left. Beside them stand thousands of
+# random halves, and the worst and the best half that a local search finds: it
+# starts at the most extreme of the random halves and of the first four, and
+# exchanges neurons as long as that helps. Choices are made on one sample,
+# every loss below is measured on another; $d = 32$.
 #
 # *Expected before the run:* (i) the tail bends upwards, being partly
 # quadratic: between a normal variable, whose quantiles are nearly affine in
@@ -1142,17 +1143,20 @@ draw_dimension(by_dim)
 # masks and fails for the worst ones. (iii) The even choice beats the mean of
 # random halves, and the strongest does not. (iv) The smallest influences beat
 # the even choice only where {eq}`eq-mm-influence` is a good approximation,
-# so rather at the larger width. *Written after a first look at halves, before
-# any run of what follows:* (v) an eighth removed, the smallest influences
-# beat the even choice, and the gradual way comes near the best half.
+# so rather at the larger width. *Added after a first look
+# at halves of two networks:* (v) an eighth removed, the smallest influences
+# beat the even choice, and gradually they come near the best half. *Added
+# after the digits below:* (vi) an eighth removed, the strongest cost less
+# than random masks do, and half removed, gradually, least of all ways but the
+# search.
 
 # %%
 ORDERS = ("largest", "smallest", "strongest", "even")
 
 
-def choices(theta, sample, keep):
+def choices(theta, sample, keep, **how):
     """Masks that keep neurons by their influence on the loss of `sample`."""
-    c = meanfield.influences(theta, *sample, **square())
+    c = meanfield.influences(theta, *sample, **how)
     return c, {
         order: [meanfield.chosen(v, keep=keep, order=order) for v in c]
         for order in ORDERS
@@ -1162,62 +1166,69 @@ def choices(theta, sample, keep):
 # %% tags=["hide-input"]
 Z = [j / 4 for j in range(1, 11)]
 SHARES = (1 / 8, 1 / 4, 1 / 2)  # of each layer, removed
+WAYS = (
+    *("random", "even", "largest", "smallest", "strongest"),
+    *("smallest, gradually", "strongest, gradually"),
+)
 
 
-def gradual(theta, sample, keep):
-    """Masks after removing the neurons of largest influence step by step."""
+def gradual(theta, sample, keep, order, **how):
+    """Masks after removing neurons step by step, with new influences."""
     width = theta[0].shape[1]
     kept = [torch.arange(width) for _ in theta[1:]]
     while (left := len(kept[0])) > keep:
         left = max(keep, left - max(1, width // 32))
-        c = meanfield.influences(
-            meanfield.drop(theta, kept), *sample, **square()
-        )
+        less = meanfield.drop(theta, kept)
+        c = meanfield.influences(less, *sample, **how)
         kept = [
-            k[meanfield.chosen(v, keep=left, order="smallest")[0]]
+            k[meanfield.chosen(v, keep=left, order=order)[0]]
             for k, v in zip(kept, c)
         ]
-    whole = torch.zeros(1, width, dtype=torch.bool)
-    return [whole.index_fill(1, k, True) for k in kept]
+    none = torch.zeros(1, width, dtype=torch.bool)
+    return [none.index_fill(1, k, True) for k in kept]
 
 
-def choose(*, depth, width, trial, masks, samples, d=32):
+def pruned(theta, sample, fresh, g, **how):
+    """{way to choose: losses on `fresh` after removing each share}."""
+    found = {name: [] for name in WAYS}
+    for removed in SHARES:
+        keep = theta[0].shape[1] - int(removed * theta[0].shape[1])
+        _, chosen = choices(theta, sample, keep, **how)
+        for order in ("smallest", "strongest"):
+            masks = gradual(theta, sample, keep, order, **how)
+            chosen[f"{order}, gradually"] = masks
+        chosen["random"] = patterns(theta, keep, 100, g)
+        for name, masks in chosen.items():
+            loss = dropped(theta, fresh, masks, **how).mean().item()
+            found[name].append(loss)
+    return found
+
+
+def choose(*, depth, width, trial, masks, rounds, d=32):
     """Masks of one trained network: random, by influence, searched."""
     g = device.generator(0, "choice", depth, width, trial)
     [theta], draw = gaussian_nets(depth, d, width, 1, g)
-    sample, fresh = draw(500), draw(samples)
+    sample, fresh, how = draw(500), draw(1000), square()
+    found = pruned(theta, sample, fresh, g, **how)
     whole = dropped(theta, fresh)
-    found = {"network": whole.item()}
-    for removed in SHARES:  # the last is 1/2: its masks are used below
-        keep = width - int(removed * width)
-        c, chosen = choices(theta, sample, keep)
-        random = patterns(theta, keep, 100 if removed < 0.5 else masks, g)
-        after = dropped(theta, fresh, random)
-        found.setdefault("random", []).append(after.mean().item())
-        chosen["gradual"] = gradual(theta, sample, keep)
-        for name, mask in chosen.items():
-            loss = dropped(theta, fresh, mask).item()
-            found.setdefault(name, []).append(loss)
-    del chosen["gradual"]
-    start = [torch.cat(layer) for layer in zip(random, *chosen.values())]
+    random = patterns(theta, width // 2, masks, g)
+    change = dropped(theta, fresh, random) - whole
+    c, chosen = choices(theta, sample, width // 2, **how)
+    how |= dict(rounds=rounds, generator=g)
+    how["start"] = [torch.cat(m) for m in zip(random, *chosen.values())]
     for name in ("worst", "best"):
-        end = meanfield.search_masks(
-            theta,
-            *sample,
-            start=start,
-            rounds=128,
-            generator=g,
-            best=name == "best",
-            **square(),
-        )
-        found[name] = dropped(theta, fresh, end.masks).item()
-    change = after - whole
+        how["best"] = name == "best"
+        masks = meanfield.search_masks(theta, *sample, **how).masks
+        found[name] = dropped(theta, fresh, masks).item()
     both = torch.stack([change, meanfield.first_order(c, random)])
     rare = (-torch.tensor(Z, dtype=torch.float64).square()).exp()
     tail = change.abs().quantile(1 - rare) / change.abs().mean()
     return {
         **dict(depth=depth, width=width, trial=trial, **found),
-        "extremes": [after.min().item(), after.max().item()],
+        "network": whole.item(),
+        "extremes": [
+            (whole + f(change)).item() for f in (torch.min, torch.max)
+        ],
         "tail": tail.tolist(),
         "correlation": torch.corrcoef(both)[0, 1].item(),
         "influence": [v.std().item() for v in c],
@@ -1244,17 +1255,16 @@ def last(value):
 
 def tell_choice(cells):
     """Losses of halves, means over trials, and how good first order is."""
-    names = ("network", "best", "gradual", "even", "random", *ORDERS[:3])
-    names = (*names, "worst")
-    print("layers   N ", " ".join(f"{n:>9}" for n in names), "  corr. bend")
+    names = ("network", "best", *WAYS, "worst")
     for depth in (3, 4):
         mine = [c for c in cells if c["depth"] == depth]
         for n, group in zip(*gather(mine, lambda c: c)):
             row = [np.mean([last(c[name]) for c in group]) for name in names]
-            told = " ".join(f"{v:9.3f}" for v in row)
+            told = ", ".join(f"{k} {v:.2f}" for k, v in zip(names, row))
             r = np.mean([c["correlation"] for c in group])
             b = np.mean([bend(c["tail"]) for c in group])
-            print(f"{depth:6} {n:4} {told}  {r:5.2f} {b:4.1f}")
+            print(f"{depth} layers, N = {n}: {told.replace(', gr', ' gr')}")
+            print(f"  first order, correlation {r:.2f}; tail bends {b:.1f}")
 
 
 def draw_choice(cells):
@@ -1282,15 +1292,15 @@ def draw_choice(cells):
     left.set(xlabel="z", ylabel="change over its mean")
     left.set_title(f"exceeded with probability $e^{{-z²}}$, N = {top}")
     shares = (0, *SHARES)
-    for j, name in enumerate(("random", "gradual", *ORDERS)):
+    for j, name in enumerate(WAYS):
         rows = [[c["network"], *c[name]] for c in mine]
         right.plot(
             shares,
             np.mean(rows, 0),
-            marker=(*figures.MARKERS, "P")[j],
-            ls=(*figures.STYLES, "-")[j],
-            color=(*figures.CYCLE, figures.COLOURS["black"])[j],
-            label=name,
+            marker=(*figures.MARKERS, "^", "v")[j],
+            ls=(*figures.STYLES, "-", "-")[j],
+            color=(*figures.CYCLE, figures.COLOURS["black"], "0.45")[j],
+            label=name.replace(", gr", " gr"),
         )
     for name, mark in (("worst", "x"), ("best", "*")):
         level = np.mean([c[name] for c in mine])
@@ -1313,6 +1323,34 @@ def draw_choice(cells):
 
 
 tell_choice(by_choice)
+
+# %% [markdown]
+# The same choices for the chapter's own networks of three layers, trained in
+# all layers on the digits, ReLU and cross-entropy, with influences from the
+# training set and losses on the test set:
+
+
+# %% tags=["hide-input"]
+def of_digits(width):
+    """Test losses of one network and of what is left of it."""
+    d, g = load("digits", "float64"), run.generator("pruned", width)
+    sizes = (d.train.x.shape[1], width, width, 10)
+    theta = meanfield.init(sizes, trials=1, generator=g, dtype=d.train.x.dtype)
+    sample, fresh = (d.train.x, d.train.y), (d.test.x, d.test.y)
+    options = dict(step_size=0.3, steps=325, generator=g)
+    meanfield.train(theta, sample, **options)
+    how = dict(loss="cross_entropy")
+    found = pruned(theta, sample, fresh, g, **how)
+    return found | {"network": dropped(theta, fresh, **how).item()}
+
+
+for width in (64, 128):
+    seen = of_digits(width)
+    print(f"N = {width}, the network {seen.pop('network'):.3f}; removed:")
+    for name, row in seen.items():
+        shares = zip(("1/8", "1/4", "1/2"), row)
+        told = ", ".join(f"{share} {loss:.3f}" for share, loss in shares)
+        print(f"  {name:20} {told}")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Left: quantiles of the change in loss over random halves. Right: loss of networks pruned in several ways."}, "figure": {"name": "fig-mm-choice", "caption": "Isotropic Gaussians. Left: the change in loss that random halves exceed with probability exp(−z²). Right: the loss after pruning."}}
 draw_choice(by_choice)
