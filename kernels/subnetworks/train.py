@@ -61,6 +61,7 @@ def train(
     layer: int,
     keep: float | Sequence[int | float] = 0.5,
     draws: int = 20,
+    kept: Tensor | Sequence[Tensor] | None = None,
     generator: torch.Generator,
     recipe: Recipe | None = None,
     init: dict | None = None,
@@ -91,6 +92,9 @@ def train(
     keep : 1 - f, as in :func:`kept_counts`
         ceil((1 - f) n_l) units feed xi_l.
     draws : how many subnetworks
+    kept : None, or one I_l a draw, of ceil((1 - f) n_l) units each
+        Chosen subsets in place of random ones; the initial values are those
+        that the draws have without.
     generator : on the CPU
     recipe, settings : a ``training.Recipe``, or its settings
         Keywords change the recipe; without one, step size 3e-3, momentum
@@ -137,6 +141,7 @@ def train(
     if test is not None:
         test = samples(net, theta, *test, loss=recipe.loss)
     _check(net, layer, draws, recipe.epochs, together)
+    chosen = None if kept is None else _chosen(net, layer, draws, keep, kept)
     recipe.check_batch(len(x))
     sizes = stack.kept_counts(net, keep)
     narrow = stack.narrow(net, sizes, layer)
@@ -149,6 +154,8 @@ def train(
         _draw(net, narrow, sizes, layer, seed, theta[0][0], init)
         for seed in seeds
     ]
+    if chosen is not None:
+        born = [(units, xi) for units, (_, xi) in zip(chosen, born)]
     folder = None if store is None else Path(store) / f"layer-{layer:02d}"
     label = {
         "net": repr(net),
@@ -160,6 +167,8 @@ def train(
         **recipe.label,
         "epochs": recipe.epochs,
     }
+    if chosen is not None:
+        label["kept"] = [units.tolist() for units in chosen]
     book = _Book(folder, label, seeds)
     if together is None:
         maps = any(one.kernel is not None for one in narrow.layers)
@@ -280,6 +289,29 @@ def _measured(net, theta, narrow, layer, book, born, data, test, loss):
         test_error=held[1] if held else None,
         best=int(train_loss.argmin()),
     )
+
+
+def _chosen(net, layer, draws, keep, kept):
+    """Given subsets, one a draw, checked and sorted."""
+    if not layer:
+        raise ValueError("kept is given and layer 0; xi_0 reads all inputs")
+    size = stack.kept_counts(net, keep)[layer - 1]
+    found = [torch.as_tensor(units).cpu().sort().values for units in kept]
+    if len(found) != draws:
+        raise ValueError(
+            f"kept has {len(found)} subsets and draws is {draws}; one a draw "
+            "will do"
+        )
+    for units in found:
+        places = set(units.tolist())
+        if len(units) != size or not places <= set(range(net.widths[layer])):
+            raise ValueError(
+                f"kept has {units.tolist()}; {size} of layer {layer}'s units "
+                f"0 to {net.widths[layer] - 1} will do"
+            )
+        if len(places) != size:
+            raise ValueError(f"kept has a unit twice: {units.tolist()}")
+    return found
 
 
 def _check(net, layer, draws, epochs, together):
