@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kernels import states
 from kernels.networks import Parameters, checks, losses
-from kernels.subnetworks.convex import Problem, newton
+from kernels.subnetworks.convex import Problem, least, newton
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ def last_layer(
     """The best output layer on given features, and how good any can be.
 
     N21's Q_l at l = L - 1, (9): the infimum of a convex function, found by
-    Newton's method and enclosed
-    (:mod:`kernels.subnetworks.convex`): ``lower`` <= inf <=
-    ``upper``.  No better ``lower`` than 0 is proved where features are
-    linearly dependent, or nearly so; a ``radius`` gives one there.
+    Newton's method and enclosed, ``lower`` <= inf <= ``upper``
+    (``kernels/subnetworks/convex.py`` has the proofs).  Where features are
+    dependent, or nearly so, ``lower`` may be 0; with a ``radius`` it holds
+    for all weights within that, and is closer.
 
     Parameters
     ----------
@@ -109,19 +109,21 @@ def last_layer(
     alive = x.abs().amax(0) > 0
     used = x[:, alive]
     unit = 2.0 ** used.abs().amax(0).log2().floor()  # exact factors
-    problem = Problem(used / unit, y, outputs, loss)
+    problem = Problem(used / unit, y, outputs, loss, unit)
     w, done = newton(problem, tolerance, steps)
-    if problem.separates(w):
+    if problem.classes and problem.margin(w) > 0:
         w = problem.stretched(w, tolerance)
-    separated = problem.separates(w)
-    upper, lower = problem.enclosed(w, tolerance, steps, separated)
-    if radius < math.inf:
-        lower = max(lower, problem.within(w, unit, radius))
+    separated = problem.classes and problem.margin(w) > 0
+    value, off = problem.loss_at(w)
+    upper = math.nextafter(value + off, math.inf)
+    lower = 0.0
+    if not separated:
+        lower = least(problem, w, tolerance, steps, radius)
     weight = h.new_zeros(outputs, x.shape[1])
     weight[:, alive] = w / unit
     offset = weight[:, -1].clone() if bias else None
     found = ((weight[:, : h.shape[1]].clone(), offset),)
-    return LastLayer(found, upper, max(0.0, lower), separated, done)
+    return LastLayer(found, upper, lower, separated, done)
 
 
 def _shown(y: Any, loss: str) -> int:
