@@ -114,9 +114,7 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("kept_a", "kept_b", "scale_a", "scale_b"), CHOICES
-)
+@pytest.mark.parametrize(("kept_a", "kept_b", "scale_a", "scale_b"), CHOICES)
 def test_knots_losses_and_supremum(
     shown, script, kept_a, kept_b, scale_a, scale_b
 ):
