@@ -854,8 +854,8 @@ run.measure("s20-ml-ends-speed", [first_step[1][0], first_step[1][2]])
 # {prf:ref}`thm-mm-two` has $\sqrt d$ in front of $A_{\min}^{-1/2}$, where two
 # layers ({prf:ref}`thm-md-a`) have none: "the dependence on the dimension $d$
 # is only linear", since $A_{\min}$ must exceed $d$. Is that how deep networks
-# are, or how the proof is? We go where the theorem holds, with one liberty,
-# minibatches: isotropic Gaussians ({ref}`meanfield-gaussians`), the square
+# are, or how the proof is? We go where the theorem holds, with two liberties,
+# minibatches and inputs that are not bounded: isotropic Gaussians ({ref}`meanfield-gaussians`), the square
 # loss, tanh, every example fresh, only the middle layers trained. So that the
 # limit moves, the biases have mean 1 and the later weights mean 1/2, and are
 # bounded. A minibatch has $d$ examples, 20 at least, which keeps $\alpha d$
@@ -1164,7 +1164,7 @@ draw_dimension(by_dim)
 # fall with $N$ unless the influences themselves do. `meanfield.influences`
 # computes them with one backward pass. `choices` keeps half of each layer in
 # four ways: those of *largest* $c_i$, of *smallest* $c_i$, the *strongest*, by
-# $|c_i|$, as is usual in pruning, and *even*ly, every second one in the order
+# $|c_i|$, as in pruning {cite}`molchanov2017`, and *even*ly, every second one in the order
 # of $c_i$, which makes {eq}`eq-mm-influence` nearly vanish. Two more go
 # *gradually*, keeping the smallest or the strongest: they remove a thirty-second of each layer at a time and
 # compute the influences anew on what is left. Beside them stand thousands of
