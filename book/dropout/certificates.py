@@ -350,6 +350,21 @@ _ = ax.legend(title="intervals", fontsize=8, ncols=2)
 # In {numref}`fig-ce-closing` the steps come down to the curve. No grid enters a
 # bound: the black curve is drawn for comparison alone.
 #
+# Equal intervals waste bounds where the loss is low. {numref}`fig-ce-split`
+# halves only the interval with the largest bound, as `certify` does, from one
+# interval on: make the tolerance smaller and watch where the intervals split.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ce-split", "caption": "The same segment, halved best first. Each box is an interval, as high as the bound proved on it; the line is the loss, sampled. Drag the tolerance: how far the highest box may exceed the largest loss found. Logarithmic axis."}}
+from book.tools import splitting
+
+tree = splitting.tree(net, path, x, y, tolerance=1e-4)
+chapter.show(splitting.Splitting(tree, along.loss[::4]))
+
+# %% [markdown]
+# The tree of halvings is the same for every tolerance; a smaller one only goes
+# further down, and only beneath the hill. The page holds the bounds and halves
+# anew at each move of the slider.
+#
 # ## The error
 #
 # The fraction of wrong samples is not convex. On an affine segment a sample is

@@ -4,6 +4,7 @@ The page's own data go to `_static/compute.js`, in Node or in Chromium,
 whichever is there.
 """
 
+import itertools
 import json
 import re
 import shutil
@@ -14,11 +15,19 @@ import numpy as np
 import pytest
 import torch
 
-from book.tools import builder, compare, records
-from kernels import data, device, dropout, interpolation, networks, paths
+from book.tools import builder, compare, records, splitting
+from kernels import (
+    certificates,
+    data,
+    device,
+    dropout,
+    interpolation,
+    networks,
+    paths,
+)
 
 STATIC = records.ROOT / "book" / "_static"
-SCRIPTS = ("explorer", "compute", "builder")
+SCRIPTS = ("explorer", "compute", "builder", "splitting")
 NET = networks.mlp([64, 32, 10])
 
 
@@ -147,7 +156,7 @@ def test_knots_losses_and_supremum(
             near(mine, theirs.flatten())
     x, y = shown.x.double(), shown.y
     near(got["loss"], interpolation.loss_curve(NET, path, x, y, points=3).loss)
-    sure = builder.certificates.certify(NET, path, x, y)
+    sure = certificates.certify(NET, path, x, y)
     assert sure.exact
     near(got["top"], sure.attained)
     near(got["top"], sure.upper)
@@ -211,9 +220,6 @@ def test_what_the_first_page_says_holds(shown):
         choice=tuple((first, scale) for _, scale in shown.start),
     )
     assert blind.sure[0].attained > line.upper
-    for k, _ in enumerate(shown.ends):
-        text = blind.says()
-        assert f"{blind.four[1 + k][1]:.3g}" in str(blind.twin()), text
 
 
 def test_the_page_is_small_and_nbval_reads_the_twin(shown):
@@ -222,7 +228,54 @@ def test_the_page_is_small_and_nbval_reads_the_twin(shown):
     payload = re.search(r"<script[^>]*>(.*?)</script>", html, re.S)[1]
     assert len(payload) < 100_000
     assert compare.same(html, '<div class="explorer"></script></div>')
-    assert "0.0" in shown.twin()
+    assert shown.says() in shown.twin()
+
+
+# --- a certificate's intervals -------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def split(shown):
+    """The straight line of the first page, its tree and what certify needs."""
+    line = paths.straight(*shown.ends)
+    how = NET, line, shown.x[:100].double(), shown.y[:100]
+    tree = splitting.tree(*how, tolerance=1e-3)
+    loss = interpolation.loss_curve(*how, points=51).loss
+    return how, splitting.Splitting(tree, loss, splitting.TOLERANCES[:10])
+
+
+def payload(html):
+    return json.loads(re.search(r"<script[^>]*>(.*?)</script>", html, re.S)[1])
+
+
+def test_every_tolerance_is_that_of_certify(split, script):
+    how, made = split
+    told = payload(made._repr_html_())
+    got = script(
+        told, "return data.tolerances.map(t => landscape.bisect(data, t))"
+    )
+    for tolerance, found in zip(told["tolerances"], got):
+        sure = certificates.certify(
+            *how, tolerance=tolerance, engine="boxes", initial=1
+        )
+        assert found["done"]
+        assert found["count"] == sure.intervals
+        near(found["upper"], sure.upper)
+        near(found["attained"], sure.attained)
+        edges = [leaf[:2] for leaf in found["leaves"]]
+        assert edges[0][0] == 0
+        assert edges[-1][1] == 1
+        assert all(p[1] == q[0] for p, q in itertools.pairwise(edges))
+        assert len(edges) == (found["count"] + 1) / 2
+        python = splitting.bisect(*made.tree, tolerance)
+        assert [leaf[:2] for leaf in python[0]] == edges
+        near(python[1:], [sure.upper, sure.attained, sure.intervals])
+
+
+def test_an_interval_that_was_never_halved_ends_the_search(split, script):
+    """A tolerance beyond the tree's is not met, and that is said."""
+    told = payload(split[1]._repr_html_())
+    assert not script(told, "return landscape.bisect(data, 0)")["done"]
 
 
 # --- in a browser --------------------------------------------------------
@@ -379,3 +432,41 @@ def test_it_fits_and_fingers_hit(page, width):
       "fieldset button")].map(e => e.getBoundingClientRect())
       .map(b => Math.min(b.width, b.height)))""")
     assert smallest >= 24
+
+
+@pytest.fixture
+def segment(chrome, split, tmp_path):
+    file = write(tmp_path, split[1]._repr_html_())
+    with chrome.page() as tab:
+        yield tab.open(file)
+        assert tab.complaints == []
+
+
+@pytest.mark.browser
+def test_the_tolerance_is_dragged_by_keys(segment, split):
+    state = """(() => ({
+      said: document.querySelector(".says").textContent,
+      value: document.querySelector("input").getAttribute("aria-valuetext"),
+      stairs: document.querySelector(".stairs").getAttribute("d")}))()"""
+    made = split[1]
+    leaves = made.at(made.start)[0]
+    still = made.stairs(leaves)
+    first = segment.evaluate(state)
+    assert first["said"] == first["value"] == made.says(made.start)
+    near(
+        *(
+            np.array(re.findall(r"[\d.]+", d), float)
+            for d in (first["stairs"], still)
+        )
+    )
+    segment.evaluate("document.querySelector('.controls input').focus()")
+    for step in (1, 2):
+        press(segment, "ArrowRight", 39)
+        now = segment.evaluate(state)
+        assert now["said"] == now["value"] == made.says(made.start + step)
+    assert now["stairs"].count("M") > first["stairs"].count("M")
+    segment.resize(400)
+    assert (
+        segment.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+        <= 0
+    )
