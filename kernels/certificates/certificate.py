@@ -55,7 +55,8 @@ class Certificate:
     ``evaluations``: how many distinct functions were evaluated, each on all
     samples; ``intervals``: how many intervals of general segments were
     bounded; ``segments``: the same, segment by segment; ``where``: the place
-    in [0, 1] of the path at which ``attained`` is found.
+    in [0, 1] of the path at which ``attained`` is found, and ``sample`` the
+    number of the sample whose loss is the largest there.
     """
 
     upper: float
@@ -70,3 +71,4 @@ class Certificate:
     segments: tuple[Segment, ...]
     rounding: float = 0.0
     where: float = 0.0
+    sample: int = 0

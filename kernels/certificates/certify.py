@@ -39,6 +39,7 @@ def certify(
     batch: int | None = None,
     engine: str | None = None,
     seconds: float | None = None,
+    threads: int | None = None,
 ) -> Certificate:
     """Bound the mean loss over the whole continuum of a path.
 
@@ -74,10 +75,13 @@ def certify(
     batch : samples at once; None: as many as hold one layer's activations at
         all points in 128 MiB.
     engine : "boxes", "pieces", or None: by a probe of the path (shallow
-    seconds : None, or when to stop, wherever the bounds are then: results
-        depend on the machine.
         networks, short moves and convolutions get boxes, deep fully
         connected networks pieces).
+    seconds : None, or when to stop, wherever the bounds are then: results
+        depend on the machine.
+    threads : that share the intervals of pieces; None: as many as torch has
+        for one operation (``device.threads``).  No number of the result
+        depends on them, unless ``seconds`` does end it.
 
     Returns
     -------
@@ -113,6 +117,12 @@ def certify(
     ):
         if not value >= least:
             raise ValueError(f"{name} is {value}; at least {least} will do")
+    if threads is None:
+        threads = torch.get_num_threads()
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(
+            f"threads is {threads!r}; None or a positive integer will do"
+        )
     if engine not in ENGINES:
         raise ValueError(f"engine is {engine!r}; one of {ENGINES} will do")
     if len(x) != len(y) or len(x) == 0:
@@ -128,9 +138,13 @@ def certify(
         data = Samples(network, path, x, y, loss, batch)
         known, evaluations = _at_knots(data)
         general = _unsettled(known)
-        task = Task(data, known, general, tolerance, budget, initial, seconds)
+        task = Task(
+            data, known, general, tolerance, budget, initial, seconds, threads
+        )
         complete = not general or choose(task, engine)(task)
-    return _certificate(path, known, evaluations, complete)
+        worst = max(range(len(known)), key=lambda k: known[k].attained)
+        sample = data.hardest(worst, known[worst].where)
+    return _certificate(path, known, evaluations, complete, sample)
 
 
 def choose(task: Task, engine: str | None = None) -> Callable[[Task], bool]:
@@ -232,7 +246,11 @@ def _contained(allowance: float, upper: float, attained: float) -> float:
 
 
 def _certificate(
-    path: Path, known: list[Known], evaluations: int, complete: bool
+    path: Path,
+    known: list[Known],
+    evaluations: int,
+    complete: bool,
+    sample: int,
 ) -> Certificate:
     for segment in known:
         segment.upper = max(segment.upper, segment.attained)
@@ -277,4 +295,5 @@ def _certificate(
         segments=segments,
         rounding=allowance,
         where=highest.where,
+        sample=sample,
     )

@@ -59,7 +59,8 @@ class Task:
     ``tolerance``: stop where every segment's ``upper - rounding`` is at most
     ``goal()``; ``budget``: intervals at most, all segments together;
     ``initial``: intervals a segment to begin with; ``seconds``: when to stop,
-    or None.
+    or None; ``threads`` may share the work of an engine whose result does not
+    depend on them.
 
     An engine returns whether the goal was reached, and leaves a valid bound
     where it was not.
@@ -72,6 +73,7 @@ class Task:
     budget: int
     initial: int
     seconds: float | None = None
+    threads: int = 1
 
     def goal(self) -> float:
         """What the largest bound must come down to."""

@@ -104,6 +104,12 @@ class Samples:
         (theta,) = self.points(segment, [s])
         return self.measure(*self.outputs(theta, f"segment {segment}, {s}"))
 
+    def hardest(self, segment: int, s: float) -> int:
+        """The sample whose loss is the largest at one point of a segment."""
+        (theta,) = self.points(segment, [s])
+        z = torch.cat([self.network.forward(theta, x) for x in self.blocks()])
+        return int(losses.sample_losses(z, self.y, self.loss).argmax())
+
     def limits(self, segment: int) -> Parameters:
         """Bounds on the weights anywhere on the segment."""
         return limits(*self.path.ends(segment))

@@ -17,6 +17,7 @@ from kernels.certificates.pieces import (
     loss,
     polynomials,
     pool,
+    refine,
     relu,
     roots,
 )
@@ -344,16 +345,10 @@ def losses_at(z, y, name):
     return total - z[np.arange(len(y)), y]
 
 
-@QUICK
-@given(
-    segments(),
-    st.sampled_from(["cross_entropy", "square"]),
-    st.sampled_from([0.0, 0.02, 1.0]),
-)
-def test_no_sample_exceeds_its_bound(given, name, slack):
-    net, theta, other, seed = given
+def assert_bounded(net, theta, other, seed, name, slack, points=201):
+    """No sample's loss and error, nor their means, are above the bounds."""
     x, y = labelled(net, 4, seed)
-    targets = losses.targets(y, 3, loss=name, like=x)
+    targets = losses.targets(y, net.widths[-1], loss=name, like=x)
     segment = interval.prepare(net, theta, other, x, targets, name)
     a, b = map(interval.snap, (0.3, 0.45))
     found = interval.bound(segment, a, b, torch.full((4,), slack).double())
@@ -361,7 +356,7 @@ def test_no_sample_exceeds_its_bound(given, name, slack):
     for sample, start, stop in zip(*map(torch.Tensor.tolist, found.wrong)):
         wrong[sample].append((start, stop))
     overlap = []
-    for s in np.linspace(-1, 1, 201):
+    for s in np.linspace(-1, 1, points):
         t = (LONG(a) + b) / 2 + LONG(s) * (LONG(b) - a) / 2
         z = forward(net, theta, other, t, x)
         at = losses_at(z, y.numpy(), name)
@@ -375,6 +370,17 @@ def test_no_sample_exceeds_its_bound(given, name, slack):
         overlap.append(sum(inside))
         assert (missed.numpy() <= np.array(inside)).all()
     assert max(overlap) / 4 <= found.error()[0]
+
+
+@QUICK
+@given(
+    segments(),
+    st.sampled_from(["cross_entropy", "square"]),
+    st.sampled_from([0.0, 0.02, 1.0]),
+)
+def test_no_sample_exceeds_its_bound(given, name, slack):
+    net, theta, other, seed = given
+    assert_bounded(net, theta, other, seed, name, slack)
 
 
 def test_ties_and_exact_zeros_count_as_possibly_wrong():
@@ -411,7 +417,7 @@ def test_closes_on_a_deep_network(name, tolerance):
     theta, other = cases.drawn(net, 1), cases.drawn(net, 2)
     x, y = labelled(net, 20, 3)
     found = covered(net, theta, other, x, y, name)
-    assert cover.refine([found], tolerance)
+    assert refine.refine([found], tolerance)
     value, t = found.attained()
     at = [
         losses_at(forward(net, theta, other, s, x), y.numpy(), name).mean()
@@ -427,8 +433,9 @@ def test_closes_on_a_deep_network(name, tolerance):
     assert found.error_attained()[0] <= found.error_upper
     assert max(wrong) <= found.error_upper
     assert found.error_upper <= max(wrong) + 0.1
-    ends = [leaf.start for leaf in found.leaves] + [1.0]
-    assert ends == [0.0] + [leaf.stop for leaf in found.leaves]
+    leaves = sorted(found.leaves, key=lambda leaf: leaf.start)
+    ends = [leaf.start for leaf in leaves] + [1.0]
+    assert ends == [0.0] + [leaf.stop for leaf in leaves]
 
 
 def test_a_budget_leaves_a_bound_that_holds():
@@ -436,19 +443,19 @@ def test_a_budget_leaves_a_bound_that_holds():
     x, y = labelled(net, 20, 3)
     ends = cases.drawn(net, 1), cases.drawn(net, 2)
     found = covered(net, *ends, x, y)
-    assert not cover.refine([found], 1e-9, budget=3)
+    assert not refine.refine([found], 1e-9, budget=3)
     assert found.upper == float("inf")  # intervals that were never reached
     whole = interval.prepare(net, *ends, x, y, "cross_entropy")
     known = ((0.0, 1.0, 7.0, 0.9),)
     found = cover.Cover(whole, known)
-    assert not cover.refine([found], 1e-9, budget=3)
+    assert not refine.refine([found], 1e-9, budget=3)
     assert found.upper == 7.0
     assert found.error_upper == 0.9
     found = covered(net, *ends, x, y)
-    assert not cover.refine([found], 1e-9, seconds=0.0)
+    assert not refine.refine([found], 1e-9, seconds=0.0)
 
 
-def test_threads_and_memory_change_nothing(monkeypatch):
+def test_memory_changes_nothing(monkeypatch):
     net = networks.mlp([4, *[9] * 5, 3])
     x, y = labelled(net, 11, 3)
     segment = interval.prepare(
@@ -456,20 +463,42 @@ def test_threads_and_memory_change_nothing(monkeypatch):
     )
     slack = torch.zeros(11).double()
     whole = interval.bound(segment, 0.0, 0.5, slack)
-    split = interval.bound(segment, 0.0, 0.5, slack, threads=3)
     monkeypatch.setattr(interval, "HELD", 100)
     small = interval.bound(segment, 0.0, 0.5, slack)
-    for other in (split, small):
-        assert torch.equal(other.cuts, whole.cuts)
-        for field in ("left", "right", "excess"):
-            torch.testing.assert_close(
-                getattr(other, field), getattr(whole, field)
-            )
+    assert torch.equal(small.cuts, whole.cuts)
+    for field in ("left", "right", "excess"):
+        torch.testing.assert_close(
+            getattr(small, field), getattr(whole, field)
+        )
     some = torch.tensor([7, 2])
     part = interval.bound(segment, 0.0, 0.5, slack, some)
     torch.testing.assert_close(part.left, whole.left[some])
     whole.replace(some, part)
-    assert whole.error() == pytest.approx(split.error(), abs=1e-9)
+    assert whole.error() == pytest.approx(small.error(), abs=1e-9)
+
+
+def test_threads_change_no_bit():
+    net = networks.mlp([4, *[9] * 6, 3])
+    x, y = labelled(net, 8, 3)
+    knots = [cases.drawn(net, seed) for seed in (1, 2, 3)]
+    path = paths.Path(knots)
+    one, two, five = (
+        certificates.certify(
+            net, path, x, y, tolerance=0.01, engine="pieces", threads=k
+        )
+        for k in (1, 2, 5)
+    )
+    assert one == two == five
+    assert one.complete
+    few = [
+        certificates.certify(
+            net, path, x, y, engine="pieces", budget=21, threads=k
+        )
+        for k in (1, 3)
+    ]
+    assert few[0] == few[1]
+    assert not few[0].complete
+    assert few[0].intervals <= 21
 
 
 def test_flips_are_the_sign_changes():
@@ -510,8 +539,9 @@ def test_certify_chooses_pieces_where_boxes_give_out():
     assert found.error_exact
     t = found.where
     z = forward(net, *path.ends(0), t, x)
-    at = losses_at(z, y.numpy(), "cross_entropy").mean()
-    assert found.attained == pytest.approx(at, rel=1e-12)
+    at = losses_at(z, y.numpy(), "cross_entropy")
+    assert found.attained == pytest.approx(at.mean(), rel=1e-12)
+    assert found.sample == at.argmax()
     boxes = certificates.certify(net, path, x, y, engine="boxes", budget=40)
     assert not boxes.complete
     assert boxes.segments[0].flips is None
@@ -537,7 +567,12 @@ def test_a_shallow_network_keeps_its_boxes():
 
 @pytest.mark.parametrize(
     ("option", "match"),
-    [({"engine": "zonotopes"}, "engine is"), ({"seconds": -1}, "seconds")],
+    [
+        ({"engine": "zonotopes"}, "engine is"),
+        ({"seconds": -1}, "seconds"),
+        ({"threads": 0}, "threads is 0"),
+        ({"threads": 1.5}, "threads is 1.5"),
+    ],
 )
 def test_certify_refuses(option, match):
     net = networks.mlp([4, 6, 3])

@@ -1,10 +1,8 @@
-"""A segment covered by intervals; the worst is refined first."""
+"""A segment covered by intervals, and what is worth doing with each."""
 
-import heapq
 import math
-import time
 from dataclasses import dataclass, field
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -12,11 +10,9 @@ from torch import Tensor
 
 from kernels.certificates.pieces.interval import Segment, bound, snap
 from kernels.certificates.pieces.loss import Bounds
+from kernels.certificates.pieces.probe import FLIPS, sign_changes
 from kernels.networks import losses
-from kernels.runs.progress import progress
 
-FLIPS = 12  # sign changes a sample that one interval should have
-_PROBES, _PROBED = 65, 8
 _MOST = 1 << 12
 _SLACKS = (1.0, 1 / 6, 0.0)
 _HALVINGS = 30
@@ -33,20 +29,48 @@ class Seen:
     error: float
 
 
-@dataclass
+@dataclass(eq=False)
 class Leaf:
-    """An interval: ``upper`` and ``error`` hold on it; ``level`` (n,) says
-    with which of the slacks a sample was bounded last."""
+    """An interval: ``upper`` and ``error`` hold on it; ``ends`` is the larger
+    mean loss at its ends; ``level`` (n,) says with which of the slacks a
+    sample was bounded last."""
 
     start: float
     stop: float
     upper: float
     error: float
+    ends: float
     level: Tensor
     depth: int = 0
     bounds: Bounds | None = None
     worst: float = 0.0
     strict: bool = False
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        return self.upper, self.ends
+
+
+@dataclass
+class Job:
+    """An interval to bound: all samples, or those that are ``chosen``."""
+
+    cover: "Cover"
+    leaf: Leaf
+    slack: Tensor
+    chosen: Tensor | None = None
+
+    def run(self) -> Bounds:
+        """Changes nothing, so that several can run at once."""
+        with torch.no_grad():  # a thread's own setting
+            leaf = self.leaf
+            return bound(
+                self.cover.segment,
+                leaf.start,
+                leaf.stop,
+                self.slack,
+                self.chosen,
+            )
 
 
 @dataclass
@@ -54,52 +78,54 @@ class Cover:
     """Intervals that cover one segment, and what is known on each.
 
     ``known``: bounds that hold already, ``(start, stop, loss, error)``: what
-    is said of intervals that are never reached.
+    is said of intervals that are never reached.  ``leaves``: the intervals;
+    those of a job that was handed out are missing until it is taken or put
+    back.  ``stuck``: the worst interval can be refined no more.
     """
 
     segment: Segment
     known: tuple[tuple[float, ...], ...] = ((0.0, 1.0, math.inf, 1.0),)
-    threads: int = 1
     seen: dict[float, Seen] = field(default_factory=dict)
-    pieces: int = 0
+    leaves: list[Leaf] = field(default_factory=list)
     bounded: int = 0
+    stuck: bool = False
 
     def __post_init__(self) -> None:
-        self._leaves: list[tuple[float, float, int, Leaf]] = []
-        self._order = count()
         self.flips = sign_changes(self.segment)
         number = min(max(1, round(self.flips / FLIPS)), _MOST)
         places = [snap(k / number) for k in range(number + 1)]
         level = torch.zeros(len(self.segment.h), dtype=torch.long)
-        for t in places:
-            self.look(t)
         for a, b in pairwise(places):
-            loss, error = self._before(a, b)
-            self._push(Leaf(a, b, loss, error, level))
+            self._add(a, b, *self._before(a, b), level)
 
     def _before(self, a: float, b: float) -> tuple[float, float]:
         over = [one for one in self.known if one[0] < b and one[1] > a]
         return max(one[2] for one in over), max(one[3] for one in over)
 
+    def _add(
+        self,
+        a: float,
+        b: float,
+        upper: float,
+        error: float,
+        level: Tensor,
+        depth: int = 0,
+    ) -> None:
+        ends = max(self.look(a).loss, self.look(b).loss)
+        self.leaves.append(Leaf(a, b, upper, error, ends, level, depth))
+
     @property
     def unreached(self) -> bool:
         """Whether nothing is known of some interval."""
-        return self._leaves[0][0] == -math.inf
+        return self.upper == math.inf
 
     def fall_back(self, known: tuple) -> None:
         """Take bounds that hold, as ``known``, where they are lower."""
-        self.known, leaves = known, self.leaves
-        self._leaves = []
-        for leaf in leaves:
+        self.known = known
+        for leaf in self.leaves:
             loss, error = self._before(leaf.start, leaf.stop)
             leaf.upper = min(leaf.upper, loss)
             leaf.error = min(leaf.error, error)
-            self._push(leaf)
-
-    def _push(self, leaf: Leaf) -> None:
-        ends = max(self.look(leaf.start).loss, self.look(leaf.stop).loss)
-        key = (-leaf.upper, -ends, next(self._order), leaf)
-        heapq.heappush(self._leaves, key)
 
     def look(self, t: float) -> Seen:
         """The loss and error at t, evaluated once."""
@@ -122,16 +148,12 @@ class Cover:
         return self.seen[t].error, t
 
     @property
-    def leaves(self) -> list[Leaf]:
-        return sorted((key[-1] for key in self._leaves), key=lambda o: o.start)
-
-    @property
     def upper(self) -> float:
-        return max(-self._leaves[0][0], self.attained()[0])
+        return max(self.attained()[0], *(leaf.upper for leaf in self.leaves))
 
     @property
     def error_upper(self) -> float:
-        return max(key[-1].error for key in self._leaves)
+        return max(leaf.error for leaf in self.leaves)
 
     @property
     def cuts(self) -> Tensor:
@@ -153,89 +175,86 @@ class Cover:
                 for j in range(1, points):
                     self.look(snap(a + (b - a) * j / points))
 
-    def step(self, goal: float) -> bool:
-        """Bound, refine or halve the worst interval; False: no more to do."""
-        leaf = heapq.heappop(self._leaves)[-1]
-        done = True
-        if leaf.bounds is None:
-            self._bound(leaf, goal, None)
-        else:
-            chosen = self._hard(leaf, goal)
-            if chosen is not None:
-                leaf.level = leaf.level.clone()
-                leaf.level[chosen] += 1
-                self._bound(leaf, goal, chosen)
-            elif leaf.depth < _HALVINGS:
-                self._halve(leaf)
-                return True
-            else:
-                done = False
-        self._push(leaf)
-        return done
+    def highest(self) -> Leaf | None:
+        """The interval of the largest bound, of those that wait."""
+        return max(self.leaves, key=lambda leaf: leaf.rank, default=None)
 
-    def settle(self) -> bool:
-        """The same for the interval of the largest error; False: done."""
-        leaf = max((key[-1] for key in self._leaves), key=lambda o: o.error)
-        if leaf.error <= self.error_attained()[0]:
-            return False
-        if leaf.bounds is not None:
-            half = (leaf.stop - leaf.start) / 2
-            middle = (leaf.start + leaf.stop) / 2
-            self.look(snap(middle + leaf.worst * half))
-            if leaf.error <= self.error_attained()[0]:
-                return False
-            if leaf.strict and leaf.depth >= _ERROR_HALVINGS:
-                return False
-        upper = self.upper  # with the leaf still in the heap
-        self._leaves.remove(next(k for k in self._leaves if k[-1] is leaf))
-        heapq.heapify(self._leaves)
+    def work(self, leaf: Leaf, goal: float) -> Job | None:
+        """What to do next with an interval above the goal.
+
+        A job for all samples or for some, with a smaller slack; None: the
+        interval was halved, or is ``stuck``.
+        """
         if leaf.bounds is None:
-            self._bound(leaf, upper, None)
-        elif not leaf.strict:
-            # wrong perhaps, but not seen to be
-            unsure = torch.zeros(len(leaf.level), dtype=torch.bool)
-            unsure[leaf.bounds.wrong[0].cpu()] = True
-            ends = self.look(leaf.start).wrong & self.look(leaf.stop).wrong
-            unsure &= ~ends.cpu()
-            chosen = torch.nonzero(unsure & (leaf.level < 2))[:, 0]
+            return self._job(leaf, goal)
+        chosen = self._hard(leaf, goal)
+        if chosen is not None:
             leaf.level = leaf.level.clone()
-            leaf.level[chosen] = 2
-            if len(chosen):
-                self._bound(leaf, upper, chosen)
-            leaf.strict = True
-        else:
+            leaf.level[chosen] += 1
+            return self._job(leaf, goal, chosen)
+        if leaf.depth < _HALVINGS:
             self._halve(leaf)
-            return True
-        self._push(leaf)
-        return True
+        else:
+            self.stuck = True
+        return None
 
-    def _halve(self, leaf: Leaf) -> None:
+    def settle(self, leaf: Leaf, goal: float) -> Job | None:
+        """The same with an interval of an error above what was found."""
+        if leaf.bounds is None:
+            return self._job(leaf, goal)
+        half = (leaf.stop - leaf.start) / 2
         middle = (leaf.start + leaf.stop) / 2
-        for a, b in ((leaf.start, middle), (middle, leaf.stop)):
-            part = Leaf(a, b, leaf.upper, leaf.error, leaf.level)
-            part.depth = leaf.depth + 1
-            self._push(part)
+        self.look(snap(middle + leaf.worst * half))
+        if leaf.error <= self.error_attained()[0]:
+            return None
+        if leaf.strict:
+            if leaf.depth < _ERROR_HALVINGS:
+                self._halve(leaf)
+            else:
+                self.stuck = True
+            return None
+        # wrong perhaps, but not seen to be
+        leaf.strict = True
+        unsure = torch.zeros(len(leaf.level), dtype=torch.bool)
+        unsure[leaf.bounds.wrong[0].cpu()] = True
+        ends = self.look(leaf.start).wrong & self.look(leaf.stop).wrong
+        unsure &= ~ends.cpu()
+        chosen = torch.nonzero(unsure & (leaf.level < 2))[:, 0]
+        if not len(chosen):
+            return None
+        leaf.level = leaf.level.clone()
+        leaf.level[chosen] = 2
+        return self._job(leaf, goal, chosen)
 
-    def _bound(self, leaf: Leaf, goal: float, chosen: Tensor | None) -> None:
-        slack = self._slack(leaf, goal)
-        index = None if chosen is None else chosen.to(slack.device)
-        found = bound(
-            self.segment,
-            leaf.start,
-            leaf.stop,
-            slack,
-            index,
-            threads=self.threads,
-        )
-        self.pieces += int(found.pieces.sum())
+    def take(self, job: Job, found: Bounds | None) -> None:
+        """Put a job's interval back, with what was found on it."""
+        leaf = job.leaf
+        self.leaves.append(leaf)
+        if found is None:
+            return
         self.bounded += 1
-        if index is None or leaf.bounds is None:
+        if job.chosen is None or leaf.bounds is None:
             leaf.bounds = found
         else:
-            leaf.bounds.replace(index, found)
+            leaf.bounds.replace(job.chosen, found)
         leaf.upper = min(leaf.upper, leaf.bounds.mean())
         error, leaf.worst = leaf.bounds.error()
         leaf.error = min(leaf.error, error)
+
+    def _job(
+        self, leaf: Leaf, goal: float, chosen: Tensor | None = None
+    ) -> Job:
+        slack = self._slack(leaf, goal)
+        self.leaves.remove(leaf)
+        if chosen is not None:
+            chosen = chosen.to(slack.device)
+        return Job(self, leaf, slack, chosen)
+
+    def _halve(self, leaf: Leaf) -> None:
+        self.leaves.remove(leaf)
+        middle = (leaf.start + leaf.stop) / 2
+        for a, b in ((leaf.start, middle), (middle, leaf.stop)):
+            self._add(a, b, leaf.upper, leaf.error, leaf.level, leaf.depth + 1)
 
     def _slack(self, leaf: Leaf, goal: float) -> Tensor:
         """How much relaxing one unit may weigh in each sample's outputs."""
@@ -269,62 +288,3 @@ class Cover:
         )
         chosen = order[: number + 1]
         return chosen[gain[chosen] > 0]
-
-
-def sign_changes(segment: Segment) -> float:
-    """Sign changes of hidden units a sample, as few points and samples say."""
-    n = len(segment.h)
-    some = torch.linspace(0, n - 1, min(_PROBED, n)).round().long()
-    some = some.to(segment.h.device)
-    network, changes = segment.network, 0
-    before: Tensor | None = None
-    for t in torch.linspace(0, 1, _PROBES).tolist():
-        theta, h, found = segment.at(t), segment.h[some], []
-        for i in range(segment.first, network.depth):
-            z = network.linear(i, theta[i - 1][0], h, theta[i - 1][1])
-            found.append((z > 0).flatten(1))
-            h = network.activate(i, z)
-        signs = torch.cat(found, 1) if found else torch.zeros(len(some), 0)
-        if before is not None:
-            changes += int((signs != before).sum())
-        before = signs
-    return changes / len(some)
-
-
-def refine(
-    covers: list[Cover],
-    tolerance: float,
-    *,
-    floor: float = 0.0,
-    budget: int | None = None,
-    seconds: float | None = None,
-) -> bool:
-    """Refine until the largest bound is within ``tolerance`` of what is found.
-
-    ``floor``: the largest loss found elsewhere; ``budget``: how many times an
-    interval is bounded, all covers together.  Returns whether it got there;
-    if so, what is left of the budget goes to the error's supremum.
-    """
-    end = math.inf if seconds is None else time.monotonic() + seconds
-    most = math.inf if budget is None else budget
-
-    def over() -> bool:
-        spent = sum(cover.bounded for cover in covers)
-        return time.monotonic() > end or spent >= most
-
-    for cover in covers:
-        cover.climb()
-    total = sum(len(cover.leaves) for cover in covers)
-    with progress(desc="bounding", unit="interval", total=total) as bar:
-        while True:
-            goal = max(cover.attained()[0] for cover in covers)
-            goal = max(goal, floor) * (1 + tolerance) + 1e-12
-            cover = max(covers, key=lambda c: c.upper)
-            complete = cover.upper <= goal
-            if complete or over() or not cover.step(goal):
-                break
-            bar.update(1)
-        for cover in covers if complete else ():
-            while not over() and cover.settle():
-                bar.update(1)
-    return complete

@@ -6,8 +6,10 @@ import torch
 
 from kernels.certificates.bisection import intervals
 from kernels.certificates.engine import Task
-from kernels.certificates.pieces.cover import Cover, refine, sign_changes
+from kernels.certificates.pieces.cover import Cover
 from kernels.certificates.pieces.interval import Segment, prepare, snap
+from kernels.certificates.pieces.probe import sign_changes
+from kernels.certificates.pieces.refine import refine
 from kernels.certificates.samples import Samples
 
 _PROBE = 1 / 64
@@ -24,7 +26,7 @@ def cut(task: Task) -> bool:
 
     Cost: forward passes at some sign changes / 12 places of a segment, and
     about five for each piece of the outputs.  Memory: as ``interval.bound``
-    says, and some twenty numbers a sample and interval.
+    says for each thread, and some twenty numbers a sample and interval.
     """
     data, covers = task.data, []
     for k in task.segments:
@@ -37,6 +39,7 @@ def cut(task: Task) -> bool:
         floor=max(known.attained for known in task.known),
         budget=task.budget,
         seconds=task.seconds,
+        threads=task.threads,
     )
     for k, cover in zip(task.segments, covers):
         known = task.known[k]

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kernels.certificates.pieces.cover import FLIPS, sign_changes
 from kernels.certificates.pieces.interval import bound, prepare, snap
+from kernels.certificates.pieces.probe import FLIPS, sign_changes
 from kernels.networks import Network, Parameters
 from kernels.paths import Path
 

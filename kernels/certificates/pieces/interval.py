@@ -1,7 +1,6 @@
 """All samples on one interval of a segment, from the inputs to the loss."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,7 +106,6 @@ def bound(
     stop: float,
     slack: Tensor,
     index: Tensor | None = None,
-    threads: int = 1,
 ) -> Bounds:
     """Bound samples' losses and errors on an interval.
 
@@ -115,9 +113,9 @@ def bound(
     the relaxation of one unit may weigh in a sample's outputs; ``index``: the
     samples asked for, or None.
 
-    Memory: a few times ``HELD`` numbers for each thread, whatever the number
-    of pieces (where they would be more, half of them waits), the weights at
-    ``CAP`` + 1 nodes, and eight numbers a piece of the outputs.
+    Memory: a few times ``HELD`` numbers, whatever the number of pieces (where
+    they would be more, half of them waits), the weights at ``CAP`` + 1 nodes,
+    and eight numbers a piece of the outputs.
     """
 
     def finish(z: Pieces) -> tuple[Tensor, ...]:
@@ -126,7 +124,7 @@ def bound(
 
     if index is None:
         index = torch.arange(len(segment.h), device=segment.h.device)
-    found, cuts = _carry(segment, start, stop, slack, index, threads, finish)
+    found, cuts = _carry(segment, start, stop, slack, index, finish)
     return _collect(found, cuts, index, len(segment.h))
 
 
@@ -138,7 +136,7 @@ def outputs(
     In memory at once; sorted by sample and place.
     """
     index = torch.arange(len(segment.h), device=segment.h.device)
-    found, _ = _carry(segment, start, stop, slack, index, 1, lambda z: z)
+    found, _ = _carry(segment, start, stop, slack, index, lambda z: z)
     return Pieces(
         torch.cat([z.sample for z in found]),
         torch.cat([z.lo for z in found]),
@@ -154,7 +152,6 @@ def _carry(
     stop: float,
     slack: Tensor,
     index: Tensor,
-    threads: int,
     finish: Callable[[Pieces], Any],
 ) -> tuple[list[Any], Tensor]:
     """``finish`` of all pieces of the outputs, and the cuts' samples."""
@@ -167,23 +164,11 @@ def _carry(
         stop,
     )
     weigh = gains(segment.network, layers)
-
-    def run(part: Tensor) -> _Descent:
-        one = torch.ones(len(part), dtype=torch.float64, device=part.device)
-        z = Pieces(part, -one, one, segment.h[part][None], segment.rho[part])
-        descent = _Descent(segment.network, layers, weigh, slack, finish)
-        descent.run(z, 0)
-        return descent
-
-    parts = index.chunk(threads)
-    if len(parts) > 1:
-        with ThreadPoolExecutor(len(parts)) as pool:
-            done = list(pool.map(run, parts))
-    else:
-        done = [run(part) for part in parts]
-    found = [row for one in done for row in one.found]
-    cuts = [cut for one in done for cut in one.cuts]
-    return found, torch.cat(cuts or [index[:0]])
+    one = torch.ones(len(index), dtype=torch.float64, device=index.device)
+    h, rho = segment.h[index][None], segment.rho[index]
+    descent = _Descent(segment.network, layers, weigh, slack, finish)
+    descent.run(Pieces(index, -one, one, h, rho), 0)
+    return descent.found, torch.cat(descent.cuts or [index[:0]])
 
 
 @dataclass

@@ -150,7 +150,7 @@ class Moving:
         elif self.bias_step is not None:
             to = max(q, 2)
         factor = poly.LEBESGUE[q] + (bent is not None)
-        rough = h.abs().amax(0)
+        rough = poly.largest(h)
         if to > q:
             h = poly.apply(poly.lift(q, to), h)
             factor = poly.LEBESGUE[q] * poly.LEBESGUE[to]

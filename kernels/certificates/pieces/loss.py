@@ -53,7 +53,11 @@ class Bounds:
         return math.inf if math.isnan(found) else found
 
     def error(self) -> tuple[float, float]:
-        """At least the largest error rate on the interval, and where."""
+        """At least the largest error rate on the interval, and where.
+
+        As many parts as nowhere else overlap around that place, which is in
+        their middle: at its ends rounding decides.
+        """
         start, stop = merge(*self.wrong)
         if not len(start):
             return 0.0, 0.0
@@ -61,7 +65,10 @@ class Bounds:
         over = torch.arange(1, len(start) + 1, device=start.device)
         over = over - torch.searchsorted(stop, start)
         most = int(over.argmax())
-        return float(over[most]) / len(self.left), float(start[most])
+        first = start[most]
+        behind = int(torch.searchsorted(stop, first))
+        last = stop[min(behind, len(stop) - 1)]
+        return float(over[most]) / len(self.left), float(first + last) / 2
 
 
 def merge(

@@ -55,6 +55,14 @@ def apply(matrix: Tensor, values: Tensor) -> Tensor:
     return flat.unflatten(1, values.shape[1:])
 
 
+def largest(values: Tensor) -> Tensor:
+    """The largest size at the nodes: values (q, …) to (…)."""
+    found = values[0].abs()
+    for one in values[1:]:
+        found = torch.maximum(found, one.abs())
+    return found
+
+
 def evaluate(c: Tensor, s: Tensor) -> Tensor:
     """The polynomial of coefficients c (q, …) at s (…), by Clenshaw."""
     later = last = torch.zeros_like(c[0])

@@ -17,7 +17,7 @@ def average(z: Pieces, pool: Pool) -> Pieces:
     """Averages of polynomials and of boxes."""
     terms = z.h.shape[-1] * z.h.shape[-2] + 8
     h = torch.stack([pool(one) for one in z.h])
-    rough = z.h.abs().amax(0)
+    rough = poly.largest(z.h)
     gamma = 2 * terms * poly.UNIT * poly.LEBESGUE[len(h)]
     rho = pool(torch.add(z.rho, rough, alpha=gamma))
     rho = rho * (1 + 2 * terms * poly.UNIT) + poly.TINY
