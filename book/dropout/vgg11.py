@@ -161,9 +161,9 @@ scale = run.scale(
             stages=dict(A=slowly, B=slowly, star=[stage(0, 12, 0.05, 4)]),
             augment=True,  # see Deviations
             p=0.2,
-            scored=20000,
-            samples=2500,
-            select=500,
+            scored=10000,
+            samples=1000,
+            select=250,
             noisy=64,
             dtype="float32",
             mixed=True,  # products in bfloat16, in training
