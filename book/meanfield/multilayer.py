@@ -241,7 +241,7 @@ scale = run.scale(
         dimension=dict(
             dims=[8, 32, 128], widths=[64, 128], trials=trials, masks=20
         ),
-        choice=dict(widths=[32, 64], trials=1, masks=500, rounds=64),
+        choice=dict(widths=[64], trials=1, masks=500, rounds=64),
         dtype="float64",
     ),
     paper=dict(
@@ -855,9 +855,15 @@ run.measure("s20-ml-ends-speed", [first_step[1][0], first_step[1][2]])
 # layers ({prf:ref}`thm-md-a`) have none: "the dependence on the dimension $d$
 # is only linear", since $A_{\min}$ must exceed $d$. Is that how deep networks
 # are, or how the proof is? We go where the theorem holds, with two liberties,
+<<<<<<< HEAD
 # minibatches and inputs that are not bounded: isotropic Gaussians ({ref}`meanfield-gaussians`), the square
 # loss, tanh, every example fresh, only the middle layers trained. So that the
 # limit moves, the biases have mean 1 and the later weights mean 1/2, and are
+=======
+# minibatches and inputs that are not bounded: isotropic Gaussians
+# ({ref}`meanfield-gaussians`), the square loss, tanh, every example fresh,
+# only the middle layers trained. So that the limit moves, the biases have mean 1 and the later weights mean 1/2, and are
+>>>>>>> 80e37bb (multilayer: lines of text)
 # bounded. A minibatch has $d$ examples, 20 at least, which keeps $\alpha d$
 # over its size, the theorem's other term, from growing with $d$. Three
 # layers, outside the theorem, go along. Time is $t = k\alpha = 20$ with
@@ -1166,26 +1172,25 @@ draw_dimension(by_dim)
 # four ways: those of *largest* $c_i$, of *smallest* $c_i$, the *strongest*, by
 # $|c_i|$, as in pruning {cite}`molchanov2017`, and *even*ly, every second one in the order
 # of $c_i$, which makes {eq}`eq-mm-influence` nearly vanish. Two more go
-# *gradually*, keeping the smallest or the strongest: they remove a thirty-second of each layer at a time and
-# compute the influences anew on what is left. Beside them stand thousands of
-# random halves, and the worst and the best half that a local search finds: it
-# starts at the most extreme of the random halves and of the first four, and
-# exchanges neurons as long as that helps. Choices are made on one sample,
-# every loss below is measured on another; $d = 32$.
+# *gradually*, keeping the smallest or the strongest: they remove a
+# thirty-second of each layer at a time and compute the influences anew on what
+# is left. Beside them stand thousands of random halves, and the worst and the
+# best half that a local search finds: it starts at the most extreme of the
+# random halves and of the first four, and tries exchanges of neurons. Choices
+# are made on one sample, every loss below is measured on another; $d = 32$.
 #
 # *Expected before the run:* (i) the tail bends upwards, being partly
 # quadratic: between a normal variable, whose quantiles are nearly affine in
 # $z$, and its square. (ii) The largest influences and the search ruin the
-# network at every width, that is, stability holds for random
-# masks and fails for the worst ones. (iii) The even choice beats the mean of
+# network at every width, that is, stability holds for random masks and fails
+# for the worst ones. (iii) The even choice beats the mean of
 # random halves, and the strongest does not. (iv) The smallest influences beat
 # the even choice only where {eq}`eq-mm-influence` is a good approximation,
-# so rather at the larger width. *Added after a first look
-# at halves of two networks:* (v) an eighth removed, the smallest influences
-# beat the even choice, and gradually they come near the best half. *Added
-# after the digits below:* (vi) an eighth removed, the strongest cost less
-# than random masks do, and half removed, gradually, least of all ways but the
-# search.
+# so rather at the larger width. *Added after a first look at halves:* (v) an
+# eighth removed, the smallest influences beat the even choice, and gradually
+# they come near the best half. *Added after the digits below:* (vi) an eighth
+# removed, the strongest cost less than random masks do, and half removed,
+# gradually, least of all ways but the search.
 
 # %%
 ORDERS = ("largest", "smallest", "strongest", "even")
