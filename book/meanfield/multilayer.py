@@ -855,19 +855,14 @@ run.measure("s20-ml-ends-speed", [first_step[1][0], first_step[1][2]])
 # layers ({prf:ref}`thm-md-a`) have none: "the dependence on the dimension $d$
 # is only linear", since $A_{\min}$ must exceed $d$. Is that how deep networks
 # are, or how the proof is? We go where the theorem holds, with two liberties,
-<<<<<<< HEAD
-# minibatches and inputs that are not bounded: isotropic Gaussians ({ref}`meanfield-gaussians`), the square
-# loss, tanh, every example fresh, only the middle layers trained. So that the
-# limit moves, the biases have mean 1 and the later weights mean 1/2, and are
-=======
 # minibatches and inputs that are not bounded: isotropic Gaussians
 # ({ref}`meanfield-gaussians`), the square loss, tanh, every example fresh,
-# only the middle layers trained. So that the limit moves, the biases have mean 1 and the later weights mean 1/2, and are
->>>>>>> 80e37bb (multilayer: lines of text)
-# bounded. A minibatch has $d$ examples, 20 at least, which keeps $\alpha d$
-# over its size, the theorem's other term, from growing with $d$. Three
-# layers, outside the theorem, go along. Time is $t = k\alpha = 20$ with
-# $\alpha = 0.05$; the loss then has fallen from 1 to about 0.6.
+# only the middle layers trained. So that the limit moves, the biases have mean
+# 1 and the later weights mean 1/2, and are bounded. A minibatch has $d$
+# examples, 20 at least, which keeps $\alpha d$ over its size, the theorem's
+# other term, from growing with $d$. Three layers, outside the theorem, go
+# along. Time is $t = k\alpha = 20$ with $\alpha = 0.05$; the loss then has
+# fallen from 1 to about 0.6.
 #
 # *Expected before the run:* in powers of $|A|$, $d$ and $N$ the bound reads
 # $-1/2$, $1/2$ and $0$. In $|A|$ we expect an exponent from $-1$ to $-1/2$,
