@@ -24,7 +24,7 @@ here = Path(globals().get("__file__", "chapter.py")).resolve()
 root = next(p for p in here.parents if (p / "_config.yml").exists())
 sys.path.insert(0, str(root))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-build", "caption": "Two networks, the hill on the straight line between them, and a path for you to build, on 400 training images. A square is a neuron with its 64 input weights, orange above zero and blue below; those struck out are dropped, and the outputs of the others are multiplied by the scale. Shaded: segments on which the output weights move; on all others the outputs stand still."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-build", "caption": "Two networks, the hill on the straight line between them, and a path for you to build, on 400 training images. A square is a neuron with its 64 input weights, orange above zero and blue below; those struck out are dropped, and the outputs of the others are multiplied by the scale. Shaded: segments on which the outputs move; on all others they stand still."}}
 from book.tools import builder
 from book.tools.chapter import show
 from kernels import data, device, networks

@@ -152,7 +152,8 @@ def solutions(d, width, *, step_size, std, steps, generator, checkpoint=None):
 # - **Output weights** go over to neurons with the same input weights: again
 #   constant.
 #
-# `paths.two_layer` composes them. For two small solutions, `reading` looks up
+# `paths.two_layer` composes them; on {ref}`the first page <index>` the reader
+# chooses which neurons are kept. For two small solutions, `reading` looks up
 # what stands in every half of every knot.
 
 # %%
