@@ -362,8 +362,8 @@ chapter.show(splitting.Splitting(tree, along.loss[::4]))
 
 # %% [markdown]
 # The tree of halvings is the same for every tolerance; a smaller one only goes
-# further down, and only beneath the hill. The page holds the bounds and halves
-# anew at each move of the slider.
+# further down. The page holds the bounds of the whole tree, and halves anew at
+# each move of the slider.
 #
 # ## The error
 #
