@@ -68,8 +68,6 @@ class Limit:
 
     time: float
     particles: Tensor  # a, b, r, (3, particles)
-    radii: Tensor  # |x|, first of the label -1, then of 1, (radii,)
-    output: Tensor  # f there
     risk: float  # E(y - f)^2
     curvature: float  # E_x K(x, x)
     influence: float  # std of c = -a da/dt
@@ -131,13 +129,10 @@ class Limit:
             log = log.sum(0) / 2 - k * noise * t.square() / 2
             return (log + 1j * k * t * rest).exp()
 
-        mean, std = (
-            self.mean_increase(kept, width),
-            self.deviation(
-                kept, width, independent=independent, examples=examples
-            ),
-        )
-        return quadrature.mean_absolute(characteristic, math.hypot(mean, std))
+        how = {"independent": independent, "examples": examples}
+        std = self.deviation(kept, width, **how)
+        size = math.hypot(k * self.curvature, std)
+        return quadrature.mean_absolute(characteristic, size)
 
 
 def _factor(kept, width):
@@ -187,13 +182,19 @@ def limit(
     ------
     ValueError
         For arguments out of range.
+    FloatingPointError
+        Where the integrator stops.
 
     Cost: particles x 2 radii x angles activations (ReLU: x 2 radii
     incomplete beta functions) at each of some hundred evaluations.
     """
     from scipy.integrate import solve_ivp
 
-    times = _checked_times(times)
+    times = [float(t) for t in times]
+    if not times or not all(0 <= t < math.inf for t in times):
+        raise ValueError(
+            f"times must be numbers from 0 on, at least one, got {times}"
+        )
     start = checks.tensor("start", start).double()
     if start.ndim != 2 or len(start) != 3 or start.shape[1] < 1:
         raise ValueError(
@@ -219,15 +220,6 @@ def limit(
         for t, z in zip(moments, solved.y.T)
     }
     return tuple(laws[t] for t in times)
-
-
-def _checked_times(times):
-    times = [float(t) for t in times]
-    if not times or not all(0 <= t < math.inf for t in times):
-        raise ValueError(
-            f"times must be numbers from 0 on, at least one, got {times}"
-        )
-    return times
 
 
 class _Flow:
@@ -290,8 +282,6 @@ class _Flow:
         return Limit(
             time=time,
             particles=z,
-            radii=self._x,
-            output=f,
             risk=float(p @ miss),
             curvature=float(p @ variance),
             influence=float((a * velocity[0]).std(correction=0)),

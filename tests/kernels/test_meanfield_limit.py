@@ -112,7 +112,7 @@ def plane(z, activation, delta=0.4):
     a, b, r = (v[:, None].expand(-1, turns).reshape(-1) for v in z)
     out = circle.repeat(z.shape[1], 1)
     w = r[:, None] * out
-    edges = torch.linspace(0, 6.5, 40, dtype=F64)
+    edges = torch.linspace(0, 6.5, 14, dtype=F64)
     node, weight = map(torch.from_numpy, special.roots_legendre(6))
     middle, half = (edges[1:] + edges[:-1]) / 2, edges.diff() / 2
     size = (middle[:, None] + half[:, None] * node).flatten()
@@ -245,7 +245,7 @@ def drawn(law, dimension, networks, width, g):
 @pytest.mark.parametrize("activation", [torch.tanh, torch.relu])
 def test_dropout_of_independent_neurons(activation):
     """Mean, deviation and mean size over networks and kept sets."""
-    d, width, kept, networks, n = 16, 60, 30, 400, 500
+    d, width, kept, networks, n = 16, 60, 30, 250, 500
     start = meanfield.particles(512, dimension=d)
     (law,) = meanfield.limit(start, [1.5], dimension=d, activation=activation)
     g = generator(1)
