@@ -642,7 +642,7 @@ for name, net in nets.items():
 # with dropout rises by about 0.01 at $p = 0.1$ and by 0.2 at $p = 0.5$; the
 # convolutional one, trained without, by a tenth at $p = 0.1$.
 #
-# **Where boxes give out, and cuts go on.** A bound by chords and boxes passes
+# **Where boxes do not close, pieces do.** A bound by chords and boxes passes
 # through $|W|$ layer by layer, and its excess grows with the depth. The other
 # engine of `certify` cuts each sample's segment where hidden units change sign
 # ({ref}`dropout-certificates`). Below, networks of width 64, $p = 0.1$, a
