@@ -232,13 +232,14 @@ def newton(
         if problem.classes and value < 0.1 and problem.margin(w) > 0:
             return w, step
         g = problem.gradient(w)[0][: problem.free]
-        move = torch.zeros_like(w)
-        move[: problem.free] = _solve(problem, w, g)
-        promised = -float((g * move[: problem.free]).sum())
-        if not promised > 0:
-            return w, step
-        share, new = _search(problem, w, move, value, promised)
-        if not share:
+        for damping in (1e-14, 1e-9, 1e-4, 1.0):
+            move = torch.zeros_like(w)
+            move[: problem.free] = _solve(problem, w, g, damping)
+            promised = -float((g * move[: problem.free]).sum())
+            share, new = _search(problem, w, move, value, promised)
+            if share:
+                break
+        else:
             return w, step
         w, value = w + share * move, new
         if share == 1 and promised <= 1e-6 * tolerance:
@@ -254,7 +255,7 @@ def _search(
     Halved while the loss falls too little, doubled while it goes on falling:
     towards infinity Newton's own steps are too short.
     """
-    share = 1.0
+    share = 1.0 if 0 < promised < math.inf else 0.0
     while share > 1e-6:
         new = problem.loss_at(w + share * move)[0]
         if new <= value - 1e-4 * share * promised:
@@ -270,24 +271,24 @@ def _search(
     return share, new
 
 
-def _solve(problem: Problem, w: Tensor, g: Tensor) -> Tensor:
-    """Newton's step; where the Hessian is singular, a little damped."""
+def _solve(problem: Problem, w: Tensor, g: Tensor, damping: float) -> Tensor:
+    """Newton's step, a little damped: the Hessian may be singular."""
     if not problem.classes:
         x, rest = problem.x, problem.y - problem.outputs_at(w)[0]
         driver = None if x.is_cuda else "gelsd"
         return torch.linalg.lstsq(x, rest, driver=driver).solution.T
     a, _ = problem.hessian(w)
-    size = a.diagonal().clamp_min(1e-300).rsqrt()
+    size = a.diagonal()
+    size = size.clamp_min(1e-18 * float(size.max()) + 1e-300).rsqrt()
     a = size[:, None] * a * size
     eye = torch.eye(len(a), dtype=a.dtype, device=a.device)
-    more = 1e-14
+    right = (-g.flatten() * size)[:, None]
     while True:
-        factor, failed = torch.linalg.cholesky_ex(a + more * eye)
+        factor, failed = torch.linalg.cholesky_ex(a + damping * eye)
         if not int(failed):
-            right = (-g.flatten() * size)[:, None]
             step = torch.cholesky_solve(right, factor)[:, 0] * size
             return step.view_as(g)
-        more *= 100
+        damping *= 100
 
 
 def least(

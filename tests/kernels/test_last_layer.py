@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kernels import subnetworks
 from kernels.networks import mlp
+from kernels.subnetworks import convex, output
 
 F64 = torch.float64
 mpmath.mp.dps = 60
@@ -304,3 +305,34 @@ def test_refused(how, match):
     good = dict(h=torch.ones(3, 1), y=torch.tensor([0, 1, 1]))
     with pytest.raises(ValueError, match=match):
         subnetworks.last_layer(**good | how)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_fewer_samples_than_features_are_separated(seed):
+    """Whatever the labels: an affine map takes any values on them."""
+    g = torch.Generator().manual_seed(seed)
+    h = (torch.randn(18, 24, generator=g, dtype=F64) * 9).exp().clamp(max=1e6)
+    y = torch.randint(5, (18,), generator=g)
+    found = subnetworks.last_layer(h, y, outputs=5)
+    assert found.separated
+    assert found.upper <= 1.001e-9
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "square"])
+def test_a_wrong_eigenvalue_would_be_seen(loss, monkeypatch):
+    """mu ten thousand times too large breaks the bound after one step."""
+    h, y = drawn(14, 2, 3, seed=14)
+    h = h * torch.tensor([1.0, 1e-3], dtype=F64)
+    exact = subnetworks.last_layer(h, y, loss=loss, outputs=3).upper
+    monkeypatch.setattr(
+        convex, "newton", lambda p, *_: (p.x.new_full((3, 3), 0.1).tril(), 0)
+    )
+    monkeypatch.setattr(output, "newton", convex.newton)
+    honest = subnetworks.last_layer(h, y, loss=loss, outputs=3)
+    assert honest.lower <= exact < honest.upper
+    true = convex.Problem.least_eigenvalue
+    monkeypatch.setattr(
+        convex.Problem, "least_eigenvalue", lambda p, w: 1e4 * true(p, w)
+    )
+    wrong = subnetworks.last_layer(h, y, loss=loss, outputs=3)
+    assert wrong.lower > exact
