@@ -540,8 +540,8 @@ _ = ax.set(xlabel="s along the segment", ylabel="output for the true class")
 # over 24 orders of magnitude, pairs that cancel, subnormal numbers, twins, one
 # unit a layer, exact ties, kinks at knots, four precisions. They compute the
 # loss in arithmetic of 400 bits, at knots and between, and no bound may lie
-# below it. Then the propositions' rules are broken on purpose, one at a time,
-# and some test must fail; of the pieces' rules, the price of a cut is.
+# below it. Then the rules above, the pieces' among them, are broken on purpose,
+# one at a time, and some test must fail.
 #
 # ## Exercises
 #
