@@ -242,7 +242,7 @@ draw_width(cells)
 # weights of the last hidden layer are independent and of mean zero, so that
 # the outputs are sums of random signs: their size over draws of the weights is
 # the size of what *dropout* adds to them. With $v_j$ the outgoing weights of
-# unit $j$, $h_j$ what it puts out, and every second unit kept and doubled,
+# unit $j$, $h_j$ what it puts out, and a random half $\mathcal I$ kept and doubled,
 #
 # $$
 # \operatorname{Var}_v \Big(\sum_j v_j h_j\Big) = \sum_j \sigma_v^2 h_j^2
