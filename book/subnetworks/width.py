@@ -308,7 +308,7 @@ def scaled(*, layers, factor, model, width, sgd, draws):
     return found | {"epochs": done.steps / done.per_epoch}
 
 
-# Torch's own, unscaled, beside them
+# PyTorch's own, unscaled, beside them
 STARTS = [(layers, f) for layers, each in HE.items() for f in each]
 starts = run.cells(
     "starts",
@@ -351,7 +351,8 @@ def draw_starts(starts):
 
 
 # %% tags=["hide-input", "rtol=0.5", "atol=0.3"] mystnb={"image": {"alt": "Two panels of the rise in training loss, with error bars over three models. Against the size of the initial function, networks with all layers scaled rise from about one half to above 0.8 and stay there; with the output layer alone scaled they lie near 0.8 even where the initial function is small. Against the size of the hidden layers' initial weights, those with all layers scaled and PyTorch's lie along one line."}, "figure": {"name": "fig-sw-start", "caption": "Digits, two hidden layers of 64, three models each, mean and standard deviation. Rise in training loss where half of layers 1 and 2 is removed, the best of 50 draws. A small initial function does not help where the hidden layers start as large as He's."}}
-draw_starts(starts)
+if starts:
+    draw_starts(starts)
 
 # %% [markdown]
 # The expectation fails. With all layers scaled, the rise does grow with the
