@@ -730,6 +730,20 @@ for f in activations:
         )
 
 # %% [markdown]
+# **What came out.** With large batches $V_T$ is met as expected. With small
+# ones the networks are elsewhere, for $\alpha$ is not zero; the printed ratios
+# say by how much, and the error of the solver itself is the smaller part.
+# $C_T$ tells more. For the sigmoid and tanh it is the limit's, roughly; for
+# ReLU the networks' is larger by orders of magnitude. So what we took above
+# for the linear term of ReLU is SGD's noise: each step throws $f$ off, and
+# $a\, \dot a$ answers. In the limit ReLU has come to rest far more nearly than
+# any of our networks, and {eq}`eq-mg-crossing` puts its crossing in
+# {numref}`fig-mg-terms` beyond $10^8$ neurons.
+#
+# What the lines leave out: the network's own distance from the limit, of order
+# $N^{-1/2}$. At time 0 the neurons are independent and it is known, and `limit`
+# adds it; later training has taken most of it away, and we drop it.
+#
 # And the dimension: the same two constants for tanh at time $T$, with a
 # million dimensions in place of infinitely many.
 
@@ -795,7 +809,8 @@ run.measure("s20-gaussians-bounded", ends[widths[-1]][1] / ends[widths[0]][1])
 # prints no number of the appendix; what is judged is Theorem 1 and Section
 # 3.3 themselves. At these widths the bending towards slope $-1/2$ can be seen
 # for tanh too, and the prediction follows it
-# ({numref}`fig-mg-width-paper`).
+# ({numref}`fig-mg-width-paper`). {numref}`fig-mg-limit-paper` lays these widths
+# over the solved limit.
 
 # %% tags=["hide-input"]
 for f in activations:
@@ -826,6 +841,16 @@ run.finish(
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Recorded run: change in loss against N from 25 to 6400 for three activations at three times, with the prediction's lines through the points; slopes flatten towards minus one half at large widths."}, "figure": {"name": "fig-mg-width-paper", "caption": "Recorded run, N from 25 to 6400, twenty trials. Lines: the prediction from fluctuations."}}
 paper = run.recorded
 draw_width(paper["cells"])
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Recorded run: change in loss at time T against the number of neurons for three activations, with the line of the solved limit: sigmoid and tanh close to it, ReLU below it."}, "figure": {"name": "fig-mg-limit-paper", "caption": "Recorded run at time T over the solved limit, beside this page's networks with large batches. Its step size is half of this page's."}}
+draw_limit(paper["cells"], quiet)
+
+# %%
+print("recorded: measured V and C at T over the limit's")
+for f in activations:
+    v, c = (v[-1] for v in constants(paper["cells"], f, 2000))
+    law = limits[f][-1]
+    print(f"{f:8} {v / law.curvature:5.2f} {c / law.influence:7.2f}")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Recorded run: change in loss against the number kept for N = 1600, 3200, 6400, one curve; measured mean change on the diagonal with the exact formula."}, "figure": {"name": "fig-mg-kept-paper", "caption": "Recorded run, tanh: the number kept decides, and the exact formula holds."}}
 draw_kept(paper["cells"], "tanh", [1600, 3200, 6400])

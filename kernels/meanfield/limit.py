@@ -151,7 +151,7 @@ def limit(
     activation: Activation = torch.relu,
     radii: int = 6,
     angles: int = 64,
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-6,
 ) -> tuple[Limit, ...]:
     """The limiting equation of one-pass SGD on two Gaussians, and dropout's.
 
