@@ -88,6 +88,17 @@ class Builder:
     label: str = "A path between two networks, for you to build"
     choice: tuple | None = None
 
+    def __post_init__(self):
+        biases = [layer.bias for layer in self.net.layers]
+        if biases != [True, True]:
+            raise ValueError(
+                f"net has biases {biases}; two layers with biases will do"
+            )
+        if (count := len(self.x.unique())) > 256:
+            raise ValueError(
+                f"x has {count} different values; at most 256 will do"
+            )
+
     @cached_property
     def ends(self):
         """Both networks in float64, in which all is computed."""

@@ -231,6 +231,19 @@ def test_the_page_is_small_and_nbval_reads_the_twin(shown):
     assert shown.says() in shown.twin()
 
 
+def test_what_the_page_cannot_hold_is_named(shown):
+    with pytest.raises(ValueError, match=r"biases \[False, False\]; two"):
+        builder.Builder(
+            networks.mlp([64, 32, 10], bias=False),
+            shown.pair,
+            shown.x,
+            shown.y,
+        )
+    fine = torch.linspace(0, 1, 6400).reshape(100, 64)
+    with pytest.raises(ValueError, match="6400 different values; at most 256"):
+        builder.Builder(NET, shown.pair, fine, shown.y[:100])
+
+
 # --- a certificate's intervals -------------------------------------------
 
 
@@ -420,6 +433,18 @@ def test_too_many_neurons_have_no_path(page):
     assert "drop 16 more" in now["said"]
     page.evaluate("document.querySelector('[data-do=choose]').click()")
     assert settle(page)["drawn"] == [True] * 3
+
+
+@pytest.mark.browser
+def test_paper_has_the_picture_and_nothing_to_press(page):
+    page.prefer("light", media="print")
+    assert (
+        page.evaluate("""[".curves svg", "table", ".neurons", ".says",
+      "fieldset label", ".doing"].map(
+      css => document.querySelector(`.explorer ${css}`).checkVisibility())
+    """)
+        == [True] * 4 + [False] * 2
+    )
 
 
 @pytest.mark.browser
