@@ -36,7 +36,7 @@ class LastLayer:
         return self.upper - self.lower
 
 
-@states("N21", "(9)", "(16)")
+@states("N21", "(16)")
 def last_layer(
     h: Tensor,
     y: Any,
