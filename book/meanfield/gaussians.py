@@ -157,7 +157,7 @@ def cost(theta, x, y, halves, how):
 # One `trial` draws a network and a stream of its own, trains, and measures on
 # the way; at the end it also keeps $|A| = 25, 50, 100, \dots$ neurons.
 
-# %%
+# %% tags=["hide-input"]
 import torch
 
 from kernels import data, device
@@ -685,7 +685,7 @@ def constants(cells, activation, examples):
 # %% [markdown]
 # {numref}`fig-mg-limit` lays the measured points over the lines. Those of
 # large batches lie on them. {numref}`fig-mg-limit-time` says where the others
-# went: into both constants.
+# went: into both constants {eq}`eq-mg-constants`.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Change in loss at time T against the number of neurons from tens to a million for sigmoid, tanh and ReLU. A solved line in each, with the points of batches of 200 examples on it and those of 20 examples beside it. The line's slope turns from minus one to minus one half for the sigmoid first, then for tanh, and not at all for ReLU."}, "figure": {"name": "fig-mg-limit", "caption": "Time T: mean change in loss, half kept. Line: the limiting equation, solved, nothing fitted and no network used. Points: networks trained with the two sizes of batches, means over trials (of large batches one)."}}
 draw_limit(cells, quiet)
