@@ -550,7 +550,7 @@ draw_dims(dims, dim_change, dim_loss)
 # $$ (eq-mg-limit)
 #
 # This holds at every $d \ge 2$, not only at large ones. `limit` follows
-# {eq}`eq-mg-limit` from 512 points, spread evenly under $\rho_0$ without
+# {eq}`eq-mg-limit` from 256 points, spread evenly under $\rho_0$ without
 # randomness: three numbers each instead of $d + 2$. $\mathbb{E}_x$ is Gauss's
 # rule for $|x|$; $\mathbb{E}_c$ is closed for ReLU and Gauss's rule for the
 # others.
@@ -584,7 +584,7 @@ draw_dims(dims, dim_change, dim_loss)
 # zero, and ReLU's the most; batches of 200 come to within a tenth in $V_T$.
 
 # %%
-rho_0 = meanfield.particles(512, dimension=32)
+rho_0 = meanfield.particles(256, dimension=32)
 moments = [fixed["time"] * k / 20 for k in range(21)]
 limits = {
     f: meanfield.limit(
@@ -592,11 +592,11 @@ limits = {
     )
     for f in activations
 }
-print("at T        risk      V_T      C_T      N*     256 particles differ by")
+print("at T        risk      V_T      C_T      N*     128 particles differ by")
 for f, laws in limits.items():
     law = laws[-1]
     (coarse,) = meanfield.limit(
-        meanfield.particles(256, dimension=32),
+        meanfield.particles(128, dimension=32),
         moments[-1:],
         activation=getattr(torch.nn.functional, f),
     )

@@ -294,16 +294,14 @@ class _Flow:
 
         `v` is a sigma at the nodes, (M, J, angles).
         """
-        root, modes = self._p.sqrt(), []
-        residual = -2 * root * (self._y - f)
-        for degree, row in enumerate(self._basis):
-            part = (v @ row) * root  # a g_l, (M, J)
-            kappa = part.T @ part / len(v)
-            if degree == 0:
-                kappa -= torch.outer(f * root, f * root)
-            m, basis = torch.linalg.eigh(kappa)
-            m = m.clamp_min(0)
-            count = torch.full_like(m, quadrature.harmonics(self._d, degree))
-            seen = (residual @ basis) * m.sqrt() * (degree == 0)
-            modes.append(torch.stack([m / count, count, seen]))
-        return torch.cat(modes, 1)
+        root, degrees = self._p.sqrt(), range(len(self._basis))
+        part = (v @ self._basis.T).permute(2, 0, 1) * root  # a g_l
+        kappa = part.mT @ part / len(v)  # (degrees, J, J)
+        kappa[0] -= torch.outer(f * root, f * root)
+        m, basis = torch.linalg.eigh(kappa)
+        m = m.clamp_min(0)
+        count = [quadrature.harmonics(self._d, degree) for degree in degrees]
+        count = torch.tensor(count, dtype=m.dtype)[:, None].expand_as(m)
+        seen = torch.zeros_like(m)
+        seen[0] = (-2 * root * (self._y - f)) @ basis[0] * m[0].sqrt()
+        return torch.stack([m / count, count, seen]).flatten(1)
