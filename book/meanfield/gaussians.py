@@ -687,7 +687,7 @@ def constants(cells, activation, examples):
 # large batches lie on them. {numref}`fig-mg-limit-time` says where the others
 # went: into both constants {eq}`eq-mg-constants`.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Change in loss at time T against the number of neurons from tens to a million for sigmoid, tanh and ReLU. A solved line in each, with the points of batches of 200 examples on it and those of 20 examples beside it. The line's slope turns from minus one to minus one half for the sigmoid first, then for tanh, and not at all for ReLU."}, "figure": {"name": "fig-mg-limit", "caption": "Time T: mean change in loss, half kept. Line: the limiting equation, solved, nothing fitted and no network used. Points: networks trained with the two sizes of batches, means over trials (of large batches one)."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Change in loss at time T against the number of neurons from tens to a million for sigmoid, tanh and ReLU. A solved line in each, with the points of batches of 200 examples and those of 20 examples near it. The line's slope turns from minus one to minus one half for the sigmoid first, then for tanh, and not at all for ReLU."}, "figure": {"name": "fig-mg-limit", "caption": "Time T: mean change in loss, half kept. Line: the limiting equation, solved, nothing fitted and no network used. Points: networks trained with the two sizes of batches, means over trials (of large batches one)."}}
 draw_limit(cells, quiet)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Left: the constant of the quadratic term against time on a logarithmic axis, rising for all three activations, points of networks close to the solved lines. Right: the constant of the linear term: for the sigmoid it falls and then rises, for ReLU the line falls far below the points of networks."}, "figure": {"name": "fig-mg-limit-time", "caption": "The two constants against time: lines from the limiting equation; filled points from the widest networks with batches of 200 examples, open ones with 20. Left: of the quadratic term. Right: of the linear term, what finitely many test examples add to the square subtracted."}}
@@ -733,7 +733,7 @@ for f in activations:
 # ones the networks are elsewhere, for $\alpha$ is not zero; the printed ratios
 # say by how much, and the error of the solver itself is the smaller part.
 # $C_T$ tells more. For the sigmoid and tanh it is the limit's, roughly; for
-# ReLU the networks' is larger by orders of magnitude. So what we took above
+# ReLU the networks' is many times larger. So what we took above
 # for the linear term of ReLU is SGD's noise: each step throws $f$ off, and
 # $a\, \dot a$ answers. In the limit ReLU has come to rest far more nearly than
 # any of our networks, and {eq}`eq-mg-crossing` puts its crossing in
@@ -841,7 +841,7 @@ run.finish(
 paper = run.recorded
 draw_width(paper["cells"])
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Recorded run: change in loss at time T against the number of neurons for three activations, with the line of the solved limit: sigmoid and tanh close to it, ReLU below it."}, "figure": {"name": "fig-mg-limit-paper", "caption": "Recorded run at time T over the solved limit, beside this page's networks with large batches. Its step size is half of this page's."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Recorded run: change in loss at time T against the number of neurons for three activations, with the line of the solved limit, the three close to their lines."}, "figure": {"name": "fig-mg-limit-paper", "caption": "Recorded run at time T over the solved limit, beside this page's networks with large batches. Its step size is half of this page's."}}
 draw_limit(paper["cells"], quiet)
 
 # %%
