@@ -129,8 +129,9 @@ class Limit:
             log = log.sum(0) / 2 - k * noise * t.square() / 2
             return (log + 1j * k * t * rest).exp()
 
-        how = {"independent": independent, "examples": examples}
-        std = self.deviation(kept, width, **how)
+        std = self.deviation(
+            kept, width, independent=independent, examples=examples
+        )
         size = math.hypot(k * self.curvature, std)
         return quadrature.mean_absolute(characteristic, size)
 
