@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from kernels import device
 from kernels.certificates.pieces.cover import Cover, Job, Leaf
@@ -46,7 +47,7 @@ def refine(
     def turn(choose: Callable[[int], list[Job]]) -> bool:
         spent = sum(cover.bounded for cover in covers)
         jobs = choose(int(min(ROUND, most - spent)))
-        each = pool.map if threads > 1 else map
+        each: Any = pool.map if threads > 1 else map
         for job, found in zip(jobs, each(run, jobs)):
             job.cover.take(job, found)
             bar.update(1)
