@@ -301,8 +301,8 @@ class _Flow:
         kappa[0] -= torch.outer(f * root, f * root)
         m, basis = torch.linalg.eigh(kappa)
         m = m.clamp_min(0)
-        count = [quadrature.harmonics(self._d, degree) for degree in degrees]
-        count = torch.tensor(count, dtype=m.dtype)[:, None].expand_as(m)
+        each = [quadrature.harmonics(self._d, degree) for degree in degrees]
+        count = torch.tensor(each, dtype=m.dtype)[:, None].expand_as(m)
         seen = torch.zeros_like(m)
         seen[0] = (-2 * root * (self._y - f)) @ basis[0] * m[0].sqrt()
         return torch.stack([m / count, count, seen]).flatten(1)

@@ -15,8 +15,11 @@ ROOMS = {
     if path.stem != "__init__" and (path.suffix == ".py" or path.is_dir())
 } - {"__pycache__"}
 FILES = sorted(Path(ROOT, "kernels").rglob("*.py"))
-INSIDE = Path(ROOT, "book/dropout/certificates.py")  # it proves the steps
-CHAPTERS = sorted({*Path(ROOT, "book").rglob("*.py")} - {INSIDE})
+INSIDE = {  # what proves a certificate's steps, or shows them
+    Path(ROOT, "book/dropout/certificates.py"),
+    Path(ROOT, "book/tools/splitting.py"),
+}
+CHAPTERS = sorted({*Path(ROOT, "book").rglob("*.py")} - INSIDE)
 
 
 def imported(file):
