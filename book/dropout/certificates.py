@@ -529,8 +529,9 @@ _ = ax.set(xlabel="s along the segment", ylabel="output for the true class")
 # Now the bound, closing as pieces are added ({numref}`fig-ce-pieces`).
 # `interval.bound` takes a *slack*: how much the relaxing of one unit may weigh
 # in a sample's outputs. With an infinite slack nothing is cut; the smaller it
-# is, the more. Expected before the run: without cuts the bound on a sixteenth
-# of the segment is many times the loss; with them it follows the loss.
+# is, the more. Expected (after a prototype's first numbers): without cuts the
+# bound on a sixteenth of the segment is many times the loss; with them it
+# follows the loss.
 
 # %%
 several = interval.prepare(net, *path.ends(0), few, labels, "cross_entropy")
@@ -571,9 +572,9 @@ _ = ax.legend(title="pieces a sample", fontsize=8, ncols=2)
 # landscape is along the way, for one sample; and pieces cost about as much as
 # they are many. If each hidden unit flipped equally often, the count would be
 # in proportion to the width and to the number of hidden layers. Expected
-# before the run: upper layers, which see the flips of all below, flip more, so
-# that the count grows faster than the number of hidden layers, and about in
-# proportion to the width.
+# (after a prototype's numbers at two widths): upper layers, which see the flips
+# of all below, flip more, so that the count grows faster than the number of
+# hidden layers, and about in proportion to the width.
 
 # %%
 counts = {}

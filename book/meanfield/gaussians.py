@@ -713,7 +713,7 @@ for j, f in enumerate(activations):
             )
 for ax, what in zip(axes, ("quadratic: V", "linear: C")):
     ax.set(xlabel="time t", ylabel=what, yscale="log")
-_ = axes[0].legend()
+_ = axes[1].legend(loc="lower left")
 
 # %%
 print("measured V and C at T over the limit's")
