@@ -1682,7 +1682,7 @@ for claim, values in judge_dimension(paper["dimension"]).items():
     run.remeasure(claim, values)
 draw_dimension(paper["dimension"])
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: the change in loss over its mean against z: the curves of three and four layers lie between those of a normal variable and of its square. Right, four layers: without an eighth or a quarter of the neurons the strongest lie below the network's own loss; without a half they and the smallest lie far above random halves."}, "figure": {"name": "fig-mm-choice-paper", "caption": "The recorded networks at the largest width: tail over 4000 random masks, and the loss after removing neurons, mean over the trials on record."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: the change in loss over its mean against z: the curves of three and four layers lie between those of a normal variable and of its square. Right, four layers: without an eighth or a quarter of the neurons the strongest lie below the network's own loss; without a half they and the smallest lie far above random halves."}, "figure": {"name": "fig-mm-choice-paper", "caption": "The recorded networks at the largest width: tail over 4000 draws of masks, and the loss after removing neurons, mean over the trials on record."}}
 tell_choice(paper["choice"])
 draw_choice(paper["choice"])
 
