@@ -310,7 +310,7 @@ scale = run.scale(
 # $|L_N(\theta) - L_{|A|}(\theta_S)|$ over these six, the *added error* the
 # mean increase in error. The training loss is looked at on 10 000 examples.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 from functools import cache
 from pathlib import Path
 
@@ -756,7 +756,7 @@ same = all(torch.allclose(v, w, rtol=1e-12) for v, w in zip(theta, twin))
 print(f"exponents 1, 2, 1 take the mean-field step: {same}")
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 def drift(*, dataset, width, trial, powers, swell, step_size, steps, dtype):
     """How far the middle weights of a three-layer network move."""
     d = load(dataset, dtype)
@@ -871,7 +871,7 @@ run.measure("s20-ml-ends-speed", [first_step[1][0], first_step[1][2]])
 # an average over $|A|$ of them knows nothing of $d$.
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 def square():
     """The loss and the activation of this section."""
     return dict(loss="square", activation=torch.tanh)
@@ -972,7 +972,7 @@ by_dim = run.cells(
 # $N$ is finite ({ref}`meanfield-dropout`).
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 def kept_at(cell, m):
     """Change in loss with m neurons kept, one number a trial."""
     return [row[cell["kept"].index(m)] for row in cell["change"]]
@@ -1200,7 +1200,7 @@ def choices(theta, sample, keep, **how):
     }
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 Z = [j / 4 for j in range(1, 11)]
 SHARES = (1 / 8, 1 / 4, 1 / 2)  # of each layer, removed
 WAYS = (
@@ -1533,7 +1533,7 @@ draw_pairs(pairs, figures.axes(2, size=(7.2, 4.2)))
 # Which of the paper's cases are on record, and
 # how far in its own unit of time, step size times epochs, they went:
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 DATA = {"mnist": 60_000, "digits": 1297}  # training examples; 50 000 else
 
 
