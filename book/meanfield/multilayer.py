@@ -194,7 +194,7 @@ for name, sigmas in readings.items():
 # never exceeds its first value.
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 def case(dataset, widths, trials, std, step_size, steps, **more):
     """A row below; `std` is the deviation of each layer's initial entries."""
     if not isinstance(trials, list):
