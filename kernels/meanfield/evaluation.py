@@ -111,7 +111,9 @@ def evaluate(
         Which neurons each of K dropout networks keeps; pattern k is the
         k-th of each.
     block : samples at a time
-        None chooses about a million features.
+        None chooses about a million features; at least a thousand samples
+        where several hidden layers have masks, whose kept weights are copied
+        for each block.
 
     Returns
     -------
@@ -131,7 +133,8 @@ def evaluate(
     y = losses.targets(y, samples, sizes[-1], loss=loss, dtype=theta[0].dtype)
     check_set(inputs, y)
     patterns = _checked_masks(masks, sizes[1:-1], theta[0].device)
-    size = block or block_size(inputs, *sizes[1:], patterns.count * sizes[-1])
+    size = block_size(inputs, *sizes[1:], patterns.count * sizes[-1])
+    size = block or max(size, patterns.least)
     tally = torch.zeros((trials, patterns.count, 2), dtype=torch.float64)
     for trial in range(trials):
         outputs = patterns.heads([w[trial] for w in theta], activation)
@@ -167,7 +170,7 @@ def _checked_masks(masks, widths, device):
 class _Whole:
     """No dropout: the network itself, as one pattern."""
 
-    count = 1
+    count = least = 1
 
     def heads(self, weights, activation):
         def outputs(h):  # (n, N) -> (1, n, C)
@@ -178,6 +181,8 @@ class _Whole:
 
 class _Stacked:
     """All dropouts of one hidden layer in one product."""
+
+    least = 1
 
     def __init__(self, mask):
         self.mask, self.count = mask, len(mask)
@@ -196,6 +201,8 @@ class _Stacked:
 
 class _Deep:
     """Dropouts of several hidden layers, one after the other."""
+
+    least = 1000  # samples to share one copy of the kept weights
 
     def __init__(self, masks):
         self.count = len(masks[0])
