@@ -794,7 +794,9 @@ run.verdict()
 # - **The way to the full networks.** 7 epochs without dropout, three in which
 #   the rates rise to the paper's, 6 at them, in place of 300 with dropout from
 #   the first step; products in bfloat16, parameters and momenta in float32.
-#   What is judged is the network that comes out.
+#   What is judged is the network that comes out. A CPU without bfloat16
+#   products (AVX-512 BF16 or AMX) emulates them, and a step then takes some 15
+#   times float32's; a warning says so.
 # - **Rates.** Half of {eq}`eq-vg-rates` for the thin network, which has a
 #   quarter of the channels; on digits, a fifth.
 # - **What the paper leaves open.** Theorem 3's $p$ and $\theta^*$ in Figure 3

@@ -1165,7 +1165,8 @@ run.verdict()
 #   step size, for which 120 epochs were not enough.
 # - **Precision.** On CIFAR-10 the products of the training are in bfloat16,
 #   with parameters and momenta in float32; everything reported is computed in
-#   float32.
+#   float32. A CPU without bfloat16 products (AVX-512 BF16 or AMX) emulates
+#   them, many times slower; a warning says so.
 # - **Output bias.** Equation (1) of the paper has none, its code does. So do
 #   we, and the rescaling in (B) leaves it alone.
 # - **The best factor may be infinite.** Where the pruned network separates

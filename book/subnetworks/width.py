@@ -403,6 +403,9 @@ for who, layers in (("B1", "layers 1 and 2"), ("B2", "layer 2")):
 # MNIST, on CPU cores: on record are three models at 200 and at 500, one at
 # 1000 and one at 2000. The paper has three of each, and one more width, 3000;
 # the missing ones are cases of the paper profile, minutes of one core each.
+# From width 1500 on the products of training are in bfloat16; a CPU that has
+# none (no AVX-512 BF16, no AMX) emulates them, many times slower, and a
+# warning says so.
 
 
 # %% tags=["hide-input"]

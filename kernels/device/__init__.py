@@ -22,6 +22,7 @@ from kernels.device.choice import (
     pick_dtype,
     tf32,
     threads,
+    warn_of_bfloat16,
 )
 from kernels.device.record import describe
 from kernels.device.streams import generator, seed_for
@@ -41,4 +42,5 @@ __all__ = [
     "threads",
     "to_cupy",
     "to_torch",
+    "warn_of_bfloat16",
 ]

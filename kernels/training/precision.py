@@ -5,6 +5,8 @@ import contextlib
 import torch
 from torch import Tensor
 
+from kernels import device
+
 
 class Precision:
     """How products are computed: as stored, or in bfloat16.
@@ -13,7 +15,8 @@ class Precision:
     bfloat16 inputs (PyTorch's autocast), while parameters, gradients and
     momenta stay float32, and images lie channels-last, which is how a CPU's
     bfloat16 convolutions read them.  The outputs come back as float32, and
-    the loss is computed there.
+    the loss is computed there.  A CPU without bfloat16 products emulates them:
+    `kernels.device.warn_of_bfloat16` says so.
 
     Raises ValueError for ``mixed`` with anything but float32 tensors.
     """
@@ -29,6 +32,12 @@ class Precision:
                 " float32 will do"
             )
         self.mixed, self._device = bool(mixed), like.device.type
+        if mixed:
+            device.warn_of_bfloat16(
+                self._device,
+                asked="mixed_precision=True",
+                instead="mixed_precision=False",
+            )
 
     def __call__(self) -> contextlib.AbstractContextManager:
         """The context of a forward pass."""

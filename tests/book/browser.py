@@ -46,7 +46,9 @@ class BrowserError(RuntimeError):
 
 
 def find() -> str | None:
-    """The path of a Chromium on this machine, or None."""
+    """The path of a Chromium that this module can drive here, or None."""
+    if os.name != "posix":  # which hands on file descriptors by number
+        return None
     named = os.environ.get("CHROMIUM")
     return next(filter(None, map(shutil.which, [named] if named else NAMES)))
 

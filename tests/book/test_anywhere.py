@@ -44,31 +44,90 @@ def test_every_text_file_is_opened_in_a_named_encoding():
     assert wrong == []
 
 
-PARTS = ("book", "kernels", "tests")
+# What Windows lacks: modules, attributes, and words of paths and programs.
+MODULES = {"fcntl", "grp", "pty", "pwd", "resource", "termios"}
+CALLS = {"fork", "killpg", "getpgid", "getpgrp", "setsid", "setpgid", "pipe2"}
+CALLS |= {"geteuid", "getuid", "getegid", "getgid", "uname", "mkfifo", "nice"}
+CALLS |= {"fchmod", "chown", "sched_getaffinity", "SIGKILL", "SIGSTOP"}
+CALLS |= {"SIGCONT", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "alarm"}
+CALLS |= {"symlink", "symlink_to"}
+WORDS = ("/proc/", "/dev/", "bash", "preexec_fn")
+# who uses one, and what stands in its place
+FALLBACKS = {
+    "book/tools/locks.py": "msvcrt",
+    "kernels/device/record.py": "suppress(OSError)",  # a name, or another
+    "tests/book/test_anywhere.py": "skipif",
+    "tests/book/browser.py": 'os.name != "posix"',
+    "tests/book/test_processes.py": "skipif",
+    "tests/book/test_publish.py": "skipif",
+    "tests/kernels/test_sweep.py": "skipif",
+}
 
 
-def test_posix_calls_have_a_fallback():
-    """Attributes that Windows lacks stand behind a question."""
-    posix = {"fork", "killpg", "getpgid", "setsid", "geteuid", "SIGKILL"}
-    posix |= {"uname", "fchmod", "mkfifo", "sched_getaffinity", "getuid"}
-    for file in [*ROOT.glob("book/**/*.py"), *ROOT.glob("kernels/**/*.py")]:
-        tree = ast.parse(file.read_bytes())
-        used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
-        text = file.read_text(encoding="utf-8")
-        if used & posix:
-            assert "hasattr(" in text or "os.name" in text, file
+def windows_lacks(text):
+    """What a source uses that Windows has not."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from {a.name for a in node.names} & MODULES
+        elif isinstance(node, ast.ImportFrom):
+            yield from {node.module} & MODULES
+            yield from {a.name for a in node.names} & CALLS
+        elif isinstance(node, ast.Attribute):
+            yield from {node.attr} & CALLS
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if "\n" not in node.value:  # no page, no docstring
+                yield from (w for w in WORDS if node.value.startswith(w))
+        elif isinstance(node, ast.keyword):
+            yield from {node.arg} & set(WORDS)
+
+
+def test_what_windows_lacks_has_a_fallback():
+    found = {}
+    for part in ("book", "kernels", "tests"):
+        for file in (ROOT / part).rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            name = file.relative_to(ROOT).as_posix()
+            if used := set(windows_lacks(text)):
+                found[name] = used
+                assert FALLBACKS.get(name, "none stated") in text, used
+    assert set(found) == set(FALLBACKS)
 
 
 def test_nothing_imports_what_windows_lacks():
-    """Tests too: one such file ends the collection of all."""
-    for file in (f for part in PARTS for f in (ROOT / part).rglob("*.py")):
-        top = {
-            alias.name
-            for node in ast.parse(file.read_bytes()).body
-            if isinstance(node, ast.Import)
-            for alias in node.names
-        }
-        assert not top & {"fcntl", "resource", "pwd", "termios"}, file
+    """Tests too: what fails on import ends the collection of all.
+
+    Decorators run on import: ``parametrize`` over ``signal.SIGKILL`` does.
+    """
+    for part in ("book", "kernels", "tests"):
+        for file in (ROOT / part).rglob("*.py"):
+            tree = ast.parse(file.read_bytes())
+            for node in (n for top in tree.body for n in on_import(top)):
+                names = {a.name for a in getattr(node, "names", ())}
+                names |= {getattr(node, "attr", None)}
+                assert not names & (MODULES | CALLS), file
+
+
+def on_import(node):
+    """The nodes of a statement that run when its module is imported."""
+    yield node
+    if isinstance(node, ast.FunctionDef | ast.Lambda):
+        inner = [*getattr(node, "decorator_list", ()), node.args]
+    else:
+        inner = ast.iter_child_nodes(node)
+    for child in inner:
+        yield from on_import(child)
+
+
+def test_what_runs_on_import_is_found():
+    """A decorator and a default do; a body does not."""
+    one, two, three = ast.parse(
+        "@mark(signal.SIGKILL)\ndef f(): pass\n"
+        "def f(a=signal.SIGKILL): pass\n"
+        "def f(): signal.SIGKILL\n"
+    ).body
+    for top, found in ((one, True), (two, True), (three, False)):
+        names = {getattr(n, "attr", None) for n in on_import(top)}
+        assert ("SIGKILL" in names) is found
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from book.tools import notebooks, records, render, site
 
 ROOT = records.ROOT
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has the one
 SLOW = """\
 # %% tags=["parameters"]
 profile = "laptop"
@@ -84,14 +85,13 @@ def alive(pid):
     return text.rpartition(")")[2].split()[0] != "Z"
 
 
-@posix
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="/proc")
 @pytest.mark.parametrize(
     ("jobs", "end"),
     [
-        ("1", signal.SIGKILL),
-        ("2", signal.SIGKILL),
+        ("1", KILL),
+        ("2", KILL),
         ("1", signal.SIGTERM),
         ("2", signal.SIGTERM),
         ("2", signal.SIGINT),

@@ -45,6 +45,7 @@ def test_the_pages_are_those_of_the_committed_notebooks():
     assert upload["with"]["path"] == "_build/html"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU's sed, as there")
 def test_the_workflow_writes_the_repositorys_address(tmp_path):
     config = tmp_path / "_config.yml"
     before = (ROOT / "_config.yml").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import os
 import re
 import shutil
 import subprocess
@@ -14,7 +15,8 @@ from kernels.cuda import launch
 
 SHIM = Path(__file__).with_name("cuda_shim.h")
 KERNEL = re.compile(r'extern "C" __global__ void[^(]*\([^)]*\)\s*(\w+)\(')
-COMPILER = shutil.which("g++")
+# Windows' g++ makes libraries that want others beside them
+COMPILER = shutil.which("g++") if os.name == "posix" else None
 FLAGS = ("-O1", "-std=c++17", "-fPIC", "-shared", "-fno-strict-aliasing", "-w")
 
 

@@ -9,10 +9,12 @@ import io
 import itertools
 import os
 import pickle
+import shutil
 import struct
 import sys
 import tarfile
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -321,7 +323,7 @@ def test_roots_are_tried_in_order(mnist, monkeypatch, tmp_path):
     monkeypatch.setenv("CONNECTED_LANDSCAPE_DATA", str(tmp_path / "empty"))
     cache = tmp_path / "cache" / "connected-landscape"
     cache.parent.mkdir()
-    cache.symlink_to(root)
+    shutil.copytree(root, cache)
     here = data.status()["mnist"]
     assert (here["present"], here["path"]) == (True, str(cache))
     monkeypatch.setenv("CONNECTED_LANDSCAPE_DATA", str(root))
@@ -668,6 +670,23 @@ def test_vgg16_features(cifar10, weights, precision, close):
     )
     status = data.status(root)["vgg16_features"]
     assert (status["present"], status["fingerprint"]) == (True, mark)
+
+
+@small
+@pytest.mark.parametrize("native", [False, True])
+def test_features_warn_of_emulated_products(
+    cifar10, weights, monkeypatch, native
+):
+    able = {"avx512_bf16": native}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    for precision, told in (("float32", 0), (None, 0), ("bfloat16", 1)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            features.read_features(cifar10[0], precision=precision)
+        slow = [w for w in caught if w.category is RuntimeWarning]
+        assert len(slow) == (told and not native)
+        assert all('precision="float32"' in str(w.message) for w in slow)
 
 
 class Killed(Exception):

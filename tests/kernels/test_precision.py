@@ -1,5 +1,7 @@
 """bfloat16 products: close to float32 on one stream, and resumed exactly."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -200,3 +202,56 @@ def test_what_mixed_precision_does_not_take():
         )
     with pytest.raises(ValueError, match="mixed_precision is 'bf16'"):
         go(dense(), mixed="bf16")
+
+
+def measure_stability(*, mixed):
+    net, theta, x, y = dense()
+    dropout.stability(
+        net, theta, x, y, draws=1, generator=generator(), mixed_precision=mixed
+    )
+
+
+def train_subnetworks(*, mixed):
+    net, theta, x, y = dense()
+    how = dict(layer=1, draws=1, epochs=1, batch=96, stop=None)
+    subnetworks.train(
+        net, theta, x, y, generator=generator(), mixed_precision=mixed, **how
+    )
+
+
+DOORS = {
+    "train": lambda mixed: go(dense(), mixed=mixed, epochs=1),
+    "evaluate": lambda mixed: training.evaluate(
+        *dense(), mixed_precision=mixed
+    ),
+    "stability": measure_stability,
+    "subnetworks": train_subnetworks,
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_emulated_products_are_warned_of(door, monkeypatch):
+    call = DOORS[door]
+
+    def told(able, *, mixed, built=True):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+        monkeypatch.setattr(
+            torch.backends.mkldnn, "is_available", lambda: built
+        )
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")  # Python's own: once a place
+            call(mixed=mixed)
+            if mixed:
+                training.evaluate(*dense(), mixed_precision=True)
+        return [str(w.message) for w in caught]
+
+    x86 = {"avx2": True, "avx512_f": True, "avx512_bf16": False}
+    for able in ({}, x86, {"neon": True, "bf16": False}):
+        (message,) = told(able, mixed=True)  # once, two calls
+        assert message.startswith("mixed_precision=True: ")
+        assert "emulated" in message
+        assert "mixed_precision=False" in message
+        assert told(able, mixed=False) == []
+    for name in ("avx512_bf16", "amx_bf16", "bf16"):
+        assert told({name: True}, mixed=True) == []
+        assert len(told({name: True}, mixed=True, built=False)) == 1
