@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from book import __main__ as command
-from book.tools import chapter, parameters, records, render, site
+from book.tools import chapter, kernel, parameters, records, render, site
 
 NAME = "dropout/straight_line"
 
@@ -168,14 +168,38 @@ def small(root):
     return root
 
 
+class Told(Exception):
+    """What a kernel would have been told."""
+
+
+@pytest.mark.parametrize(
+    ("profile", "given", "record"),
+    [
+        ("laptop", {}, False),
+        ("laptop", {"width": 5}, False),
+        ("laptop", {"profile": "paper"}, False),
+        ("paper", {"width": 3}, False),
+        ("paper", {}, True),
+    ],
+)
+def test_what_render_tells_the_kernel(
+    tmp_path, monkeypatch, profile, given, record
+):
+    def manager(*_, **word):
+        raise Told(word["record"], word["given"])
+
+    monkeypatch.setattr(kernel, "manager", manager)
+    monkeypatch.setenv("BOOK_PROFILE", "paper")
+    with pytest.raises(Told) as told:
+        render.execute(NAME, profile, given, small(tmp_path), bars=False)
+    assert told.value.args == (record, sorted(given))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("profile", "given", "said", "written"),
     [
-        ("laptop", {}, "laptop 3 False", False),
-        ("laptop", {"width": 5}, "laptop 5 False", False),
         ("laptop", {"profile": "paper"}, "paper 3 False", False),
-        ("paper", {"width": 3}, "paper 3 False", False),
         ("paper", {}, "paper 3 True", True),
     ],
 )
@@ -190,27 +214,41 @@ def test_what_render_records(
     assert records.path(NAME, root).exists() == written
 
 
-@pytest.mark.slow
+SCRIPT = BOOK.replace("width = 3", "trials = 5").replace("width", "trials")
+SCRIPT = SCRIPT.replace("profile)", "profile, trials=trials)")
+
+
 @pytest.mark.parametrize(
     ("words", "said", "written"),
     [
-        ([], "laptop 3 False", False),
-        (["-p", "width=4"], "laptop 4 False", False),
-        (["--profile", "paper"], "paper 3 True", True),
-        (["--profile", "paper", "-p", "width=4"], "paper 4 False", False),
+        ([], "laptop 5 False", False),
+        (["-p", "trials=4"], "laptop 4 False", False),
+        (["--profile", "paper"], "paper 5 True", True),
+        (["--profile", "paper", "-p", "trials=4"], "paper 4 False", False),
     ],
 )
-def test_what_a_script_records(tmp_path, monkeypatch, words, said, written):
-    root = small(tmp_path)
-    text = BOOK.replace("profile)", "profile, width=width)")
-    site.source(NAME, root).write_text(text, encoding="utf-8")
+def test_what_a_script_is_told(words, said, written, monkeypatch, capsys):
+    kept = []
+    monkeypatch.setattr(
+        records, "save", lambda *a: kept.append(a) or records.ROOT / "x.json"
+    )
+    monkeypatch.setattr(records, "load", lambda name: None)
     monkeypatch.setenv("BOOK_PROFILE", "paper")
+    monkeypatch.setattr(sys, "argv", [str(site.source(NAME)), *words])
+    exec(SCRIPT, {})
+    assert said in capsys.readouterr().out
+    assert bool(kept) == written
+
+
+@pytest.mark.slow
+def test_a_script_writes_its_record(tmp_path, monkeypatch):
+    root = small(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(root))
     done = subprocess.run(
-        [sys.executable, f"book/{NAME}.py", *words],
+        [sys.executable, f"book/{NAME}.py", "--profile", "paper"],
         cwd=root,
         capture_output=True,
         text=True,
     )
-    assert said in done.stdout, done.stderr
-    assert records.path(NAME, root).exists() == written
+    assert "paper 3 True" in done.stdout, done.stderr
+    assert records.path(NAME, root).exists()
