@@ -35,6 +35,8 @@ def pytest_collection_modifyitems(items):
 
 def pytest_configure(config):
     """Teach nbval tolerance, and to pass over progress bars."""
+    if hasattr(config, "workerinput"):  # xdist's: they share the cores
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     option = config.option
     option.loadscopereorder = False  # xdist's: files with many tests first
     if not (getattr(option, "nbval", 0) or getattr(option, "nbval_lax", 0)):
