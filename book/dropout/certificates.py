@@ -483,7 +483,7 @@ def deep(depth, hidden):
     d = data.load("digits").to(dtype=torch.float64)
     net = networks.mlp([64, *[hidden] * (depth - 1), 10])
     g = device.generator(0, "certificates", "deep", depth, hidden)
-    how = dict(batch=128, step_size=0.02, momentum=0.9, generator=g)
+    how = dict(batch=128, step_size=0.01, momentum=0.9, generator=g)
     pair = [
         training.train(
             net,

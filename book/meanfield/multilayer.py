@@ -390,6 +390,7 @@ def trial(
         snapshots=[m / steps for m in moments],
         checkpoint=checkpoint(dataset, depth, train_ends, width, trial),
         measure=lambda theta: stability(theta, d, patterns),
+        threads=1 if width <= 3200 else None,
     )
     return {
         "width": width,
