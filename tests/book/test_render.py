@@ -145,7 +145,6 @@ def test_parameters_and_profile_go_elsewhere(root):
     assert list(parameters.read("part/one", root)) == ["profile", "width"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("notes", "word"),
     [
@@ -161,12 +160,20 @@ def test_parameters_and_profile_go_elsewhere(root):
     ],
 )
 def test_a_figure_says_its_finding(root, notes, word):
-    text = SOURCE.format(module="beta") + FIGURE.format(notes=notes)
+    write(root, "part/two", FIGURE.format(notes=notes))
+    nb = notebooks.convert(site.source("part/two", root))
+    picture = {"image/png": "aGVsbG8="}
+    nb.cells[0].outputs = [nbformat.v4.new_output("display_data", picture)]
+    faults = notebooks.faults(nb)
+    assert bool(faults) == bool(word)
+    assert not word or word in faults[0]
+
+
+@pytest.mark.slow
+def test_a_figure_that_does_not_is_no_rendering(root):
+    text = SOURCE.format(module="beta") + FIGURE.format(notes="")
     write(root, "part/two", text)
-    if word is None:
-        render.render(["part/two"], root=root)
-        return
-    with pytest.raises(render.RenderError, match=word):
+    with pytest.raises(render.RenderError, match="alt text of 0"):
         render.render(["part/two"], root=root)
     assert not site.notebook("part/two", root).exists()
 
