@@ -548,7 +548,7 @@ def draw_drift(drifts, axes):
         series(axes[0], widths, rows, j=j, label=name)
         widths, rows = gather(mine, lambda c: c["loss"])
         series(axes[1], widths, rows, j=j, label=name, line=False)
-        style = dict(color=figures.CYCLE[j], lw=1)
+        style = dict(color=laws.INKS[j], lw=1)
         axes[1].plot(widths, [np.mean(v) for v in rows], **style)
     laws.finish(axes, widths)
     axes[0].set_ylabel("relative movement of $W_2$")

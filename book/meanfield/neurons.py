@@ -339,13 +339,12 @@ def draw_dimension(cells):
         start = np.mean(kept_at(wide[0], first))
         label = f"the bound's: {power:g}".replace("-", "−")
         laws.rate(ax, where, start, power, label)
-    laws.finish(panels, kept)
-    panels[0].set(xlabel="neurons kept, |A|", ylabel="change in loss")
-    panels[0].set_title(f"four layers, N = {top}")
-    panels[1].set(xlabel="dimension d", title=f"|A| = {m}, N = {top}")
+    laws.finish(panels[0], kept, "neurons kept, |A|")
+    laws.finish(panels[1], dims, "dimension d")
+    laws.finish(panels[2], sorted({c["width"] for c in cells}))
+    panels[0].set(ylabel="change in loss", title=f"four layers, N = {top}")
+    panels[1].set_title(f"|A| = {m}, N = {top}")
     panels[2].set_title(f"|A| = {m}, d = {dims[1]}")
-    figures.log_ticks(panels[1], dims)
-    figures.log_ticks(panels[2], sorted({c["width"] for c in cells}))
     laws.below(panels)
 
 
@@ -552,16 +551,16 @@ def draw_choice(cells):
         grey = dict(color=figures.COLOURS["grey"], label=label)
         left.plot(Z, values, ls=style, **grey)
     left.set(xlabel="z", ylabel="change over its mean")
-    left.set_title(f"exceeded with probability $e^{{-z²}}$, N = {top}")
+    left.set_title(f"random halves, N = {top}")
     shares = (0, *SHARES)
     for j, name in enumerate(WAYS):
         rows = [[c["network"], *c[name]] for c in mine]
         right.plot(
             shares,
             np.mean(rows, 0),
-            marker=(*figures.MARKERS, "^", "v")[j],
+            marker=laws.MARKERS[j],
             ls=(*figures.STYLES, "-", "-")[j],
-            color=(*figures.CYCLE, figures.COLOURS["black"], "0.45")[j],
+            color=laws.INKS[j],
             label=name.replace(", gr", " gr"),
         )
     for name, mark in (("worst", "x"), ("best", "*")):
@@ -611,15 +610,16 @@ for width in (64, 128):
         told = ", ".join(f"{share} {loss:.3f}" for share, loss in shares)
         print(f"  {name:20} {told}")
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: the change in loss over its mean against z, for three and four layers, beside the curves of a normal variable and of its square. Right: the loss against the share of each layer removed. Without an eighth and without a quarter the choices by the absolute influence lie below random ones; without a half, the smallest and the strongest lie far above random halves, and the best half found lies below all."}, "figure": {"name": "fig-mn-choice", "caption": "Isotropic Gaussians, one network a depth. Left: the change in loss that random halves exceed with the probability in the title. Right: the loss on fresh examples after removing neurons in seven ways, and the worst and the best half that the search found. A quarter can be chosen well by influence, a half cannot."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: the change in loss over its mean against z, for three and four layers, beside the curves of a normal variable and of its square. Right: the loss against the share of each layer removed. Without an eighth and without a quarter the choices by the absolute influence lie below random ones; without a half, the smallest and the strongest lie far above random halves, and the best half found lies below all."}, "figure": {"name": "fig-mn-choice", "caption": "Isotropic Gaussians, one network a depth. Left: the change in loss that random halves exceed with probability exp(−z²). Right: the loss on fresh examples after removing neurons in seven ways, and the worst and the best half that the search found. A quarter can be chosen well by influence, a half cannot."}}
 draw_choice(by_choice)
 
 # %% [markdown]
 # ## At a larger scale
 #
 # On record are 24 cells of 4 networks for the dimension, $d$ from 8 to 512 and
-# $N$ from 64 to 256, and six networks for the choice, of three layers two each
-# with $N = 64$ and 128, of four layers one each. The paper has no numbers on
+# $N$ from 64 to 256, and six networks for the choice: with $N = 64$ and with
+# $N = 128$ two of three layers and one of four. The other six of that grid,
+# those with $N = 256$ among them, have not run. The paper has no numbers on
 # either.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Gaussians. Change in loss against the number of neurons kept: it falls, at much the same height for d = 8 to 512. Against d: level, while the bound's line rises by a factor of eight. Against N: rising a little."}, "figure": {"name": "fig-mn-dimension-paper", "caption": "Isotropic Gaussians, random masks, mean and standard deviation over 4 trials, the recorded grid. Nothing of the bound's root of d is seen."}}
@@ -652,7 +652,7 @@ draw_dimension(paper["dimension"])
 # more (mean loss 0.65, 0.62 and 0.55 for three layers), as have those of small
 # $d$, which may be all that the small negative exponents of $d$ say.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: the change in loss over its mean against z: the curves of three and four layers lie between those of a normal variable and of its square. Right, four layers: without an eighth or a quarter of the neurons the strongest lie below the network's own loss; without a half they and the smallest lie far above random halves."}, "figure": {"name": "fig-mn-choice-paper", "caption": "The recorded networks at the largest width: tail over 4000 draws of masks, and the loss after removing neurons, mean over the trials on record."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: the change in loss over its mean against z: the curves of three and four layers lie between those of a normal variable and of its square. Right, four layers: without an eighth or a quarter of the neurons the strongest lie below the network's own loss; without a half they and the smallest lie far above random halves."}, "figure": {"name": "fig-mn-choice-paper", "caption": "The recorded networks with N = 128. Left: the change in loss that random halves exceed with probability exp(−z²), over 4000 draws, mean over two networks of three layers, and for one of four. Right: the loss of that one after removing neurons."}}
 tell_choice(paper["choice"])
 draw_choice(paper["choice"])
 

@@ -4,6 +4,8 @@ import numpy as np
 
 from book.tools import figures, fits
 
+INKS = [*figures.CYCLE, figures.COLOURS["black"], "0.45"]
+MARKERS = [*figures.MARKERS, "X", "P"]
 ROUND = [m * 10.0**k for k in range(-5, 3) for m in (1, 2, 5)]
 
 
@@ -18,10 +20,11 @@ def gather(cells, value):
 def series(ax, sizes, rows, *, j, label, line=True, ink=None):
     """Mean and deviation over trials, and the power law's line: a `Fit`.
 
-    In the j-th colour and marker, or in `ink`; the label has the slope.
+    In the j-th of seven colours and markers, or in `ink`; the label has the
+    slope.
     Without `line` there is neither, and None returned.
     """
-    ink = ink or figures.CYCLE[j % len(figures.CYCLE)]
+    ink = ink or INKS[j]
     fit = fits.loglog(sizes, rows) if line else None
     mean = [np.mean(row) for row in rows]
     sd = [np.std(row, ddof=1) if len(row) > 1 else 0 for row in rows]
@@ -29,7 +32,7 @@ def series(ax, sizes, rows, *, j, label, line=True, ink=None):
         sizes,
         mean,
         np.minimum(sd, 0.9 * np.abs(mean)),
-        fmt=figures.MARKERS[j % len(figures.MARKERS)],
+        fmt=MARKERS[j],
         color=ink,
         label=f"{label}: {fit}" if line else label,
     )

@@ -37,6 +37,14 @@ def test_a_series_draws_means_deviations_and_its_law(ax):
     assert np.allclose(ax.lines[-1].get_ydata(), 3 / SIZES)
 
 
+def test_seven_series_differ_in_colour_and_in_marker(ax):
+    for j in range(7):
+        laws.series(ax, SIZES, [[1]] * 3, j=j, label="", line=False)
+    points = [bars[0] for bars in ax.containers]
+    assert len({p.get_color() for p in points}) == 7
+    assert len({p.get_marker() for p in points}) == 7
+
+
 def test_without_a_line_nothing_is_fitted(ax):
     rows = [[1, 2], [-1, -2], [0, 1]]  # no power law
     assert laws.series(ax, SIZES, rows, j=1, label="a", line=False) is None
