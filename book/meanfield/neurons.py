@@ -4,10 +4,10 @@
 #
 # **In one sentence.** The bound on what dropout costs deep networks grows with
 # the input's dimension and is for masks that know nothing of the training; in
-# networks of three and four layers the dimension is not to be seen, while the
-# neurons are: random halves do little harm, a search finds halves that ruin
-# the same network and halves that better it, and the quarter that matters
-# least can go at no cost.
+# networks of three and four layers the dimension is not to be seen, while it
+# matters much which neurons go: a random half costs some of the loss, a search
+# finds halves that ruin the same network and halves that better it, and the
+# quarter of the weakest influences, removed gradually, costs nothing.
 #
 # **Reproduces** {cite}`shevchenko2020`: Theorem 2(A), (4.4), in the dimension
 # and in the number kept, and takes up the question that ends the paper.
@@ -68,8 +68,8 @@ run = chapter.start(
 # moves, the biases have mean 1 and the later weights mean 1/2, and are
 # bounded. A minibatch has $d$ examples, 20 at least, which keeps $\alpha d$
 # over its size, the theorem's other term, from growing with $d$. Three layers,
-# outside the theorem, go along. Time is $t = k\alpha$, with $k$ the step and $\alpha$
-# its size; at its end $T$ the loss has fallen from 1 to about 0.6.
+# outside the theorem, go along. Time is $t = k\alpha$, with $k$ the step and
+# $\alpha$ its size; at its end $T$ the loss has fallen from 1 to about 0.6.
 
 # %%
 run.draws("Gaussians", "kernels.data.gaussian_sample")
@@ -357,8 +357,8 @@ draw_dimension(by_dim)
 
 # %% [markdown]
 # Where the bound's line in {numref}`fig-mn-dimension` rises like $\sqrt d$,
-# the networks' do not rise at all. The recorded grid below has more dimensions and
-# more neurons, and judges.
+# the networks' do not rise at all. The recorded grid below has more dimensions
+# and more neurons, and judges.
 #
 # (meanfield-pruning)=
 # ## Masks chosen after training
@@ -401,11 +401,11 @@ draw_dimension(by_dim)
 # for the worst ones. (iii) The even choice beats the mean of random halves,
 # and the strongest does not. (iv) The smallest influences beat the even choice
 # only where {eq}`eq-mn-influence` is a good approximation, so rather at the
-# larger width. *Added after a first look at halves:* (v) an
-# eighth removed, the smallest influences beat the even choice, and gradually
-# they come near the best half. *Added after the digits below:* (vi) an eighth
-# removed, the strongest cost less than random masks do, and half removed,
-# gradually, least of all ways but the search.
+# larger width. *Added after a first look at halves:* (v) an eighth removed,
+# the smallest influences beat the even choice, and gradually they come near
+# the best half. *Added after the digits below:* (vi) an eighth removed, the
+# strongest cost less than random masks do, and half removed, gradually, least
+# of all ways but the search.
 
 # %%
 ORDERS = ("largest", "smallest", "strongest", "even")
@@ -684,17 +684,16 @@ draw_choice(paper["choice"])
 #   whole network in all. It failed for half: gradually, they beat random
 #   halves in two of six.
 #
-# Is that a more principled way of pruning? In these networks, for a quarter
-# of the neurons, yes. Without the weakest quarter by $|c_i|$ the loss
-# *falls*, by 11 per cent on average and by 24 if they go gradually, where a
-# random quarter costs 13. On the digits the weakest quarter of $N = 128$
-# costs 0.01 of test loss, a random one 0.14. For half, no: by
-# {eq}`eq-mn-influence` at once, it can be far worse than a random half,
-# since gates then move by 1 and the second order decides, in which neurons
-# act in pairs. Going gradually mends that on the digits (at $N = 128$, a
-# test loss of 0.29 against 0.67 at random) and not reliably on the
-# Gaussians. Better halves exist, as the search shows; first-order mean-field
-# theory does not find them.
+# Is that a more principled way of pruning? In these networks, for a quarter of
+# the neurons, yes. Without the weakest quarter by $|c_i|$ the loss *falls*, by
+# 11 per cent on average (in five of six) and by 24 if they go gradually (in
+# all), where a random quarter costs 13. On the digits the weakest quarter of
+# $N = 128$ costs 0.01 of test loss, a random one 0.14. For half, no: by
+# {eq}`eq-mn-influence` at once, it can be far worse than a random half, since
+# gates then move by 1 and the second order decides, in which neurons act in
+# pairs. Going gradually mends that on the digits (at $N = 128$, a test loss of
+# 0.29 against 0.67 at random) and not reliably on the Gaussians. Better halves
+# exist, as the search shows; first-order mean-field theory does not find them.
 #
 # ## Verdict
 
