@@ -718,7 +718,7 @@ for p in (0.75, 0.5):
 line = certificates.certify(mlp, paths.straight(a, b), sample, labels)
 print(f"straight line: attained {line.attained:.3f}")
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Training loss along Theorem 2's path of 10 segments and of our 7 at p = 1/2: it rises on the first segment, moves affinely across, falls on the last; a dotted line above is the certified bound, the straight line between the same networks lies far above it."}, "figure": {"name": "fig-ns-walk", "caption": "One pair of networks trained with dropout, digits, p = 1/2: training loss along Theorem 2's path (left) and ours. Orange: the two segments of Lemma 3, where all layers move and the bound is by bisection; blue: the affine segment; white: constant ones. Dotted: the rigorous bound for the whole path; dashed: the straight line between the same networks."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Training loss along Theorem 2's path of 10 segments and of our 7 at p = 1/2: it rises on the first segment, moves affinely across, falls on the last; a dotted line above is the certified bound, the straight line between the same networks lies far above it."}, "figure": {"name": "fig-ns-walk", "caption": "One pair of networks trained with dropout, digits, p = 1/2: training loss along Theorem 2's path (left) and ours. Orange: the two segments of Lemma 3, where all layers move and the bound is by bisection; blue: the affine segment; blank: constant ones. Dotted: the rigorous bound for the whole path; dashed: the straight line between the same networks."}}
 from kernels import interpolation
 
 axes = figures.axes(2, sharey=True)

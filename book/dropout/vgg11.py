@@ -638,7 +638,7 @@ def draw_walk(w):
     figures.legend(axes[1])
 
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Loss and accuracy along Theorem 3's 13 segments between two eleven-layer networks on digits, with the straight line dashed: the line rises above the loss of guessing and its accuracy falls to nothing; the path's loss stays far below that, under a dotted line that touches its maximum."}, "figure": {"name": "fig-vg-walk", "caption": "K19's Figure 3, right, and Figure 5 on digits, eleven layers: training loss and accuracy along Theorem 3's path (solid; orange: Lemma 3's segments, blue: affine, white: constant) and along the straight line (dashed). Dotted: what is proved for all of the path, on the same images; star: where the highest loss was found; dash-dotted: the loss of guessing."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Loss and accuracy along Theorem 3's 13 segments between two eleven-layer networks on digits, with the straight line dashed: the line rises above the loss of guessing and its accuracy falls to nothing; the path's loss stays far below that, under a dotted line that touches its maximum."}, "figure": {"name": "fig-vg-walk", "caption": "K19's Figure 3, right, and Figure 5 on digits, eleven layers: training loss and accuracy along Theorem 3's path (solid; orange: Lemma 3's segments, blue: affine, blank: constant) and along the straight line (dashed). Dotted: what is proved for all of the path, on the same images; star: where the highest loss was found; dash-dotted: the loss of guessing."}}
 draw_walk(*of(walks, first))
 
 # %% [markdown]

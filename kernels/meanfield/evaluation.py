@@ -72,13 +72,21 @@ def masks(
     return pattern.scatter_(1, kept, True)
 
 
-def check_set(x, y):
-    """ValueError for a set without samples, or with NaN or infinity."""
-    if x.shape[1] == 0:
+def checked_set(theta, x, y, loss):
+    """Inputs (R, n, d) and targets; ValueError for what does not fit.
+
+    A set without samples does not, nor one with NaN or infinity.
+    """
+    _, sizes = model.shape(theta)
+    x = model.batched_inputs(theta, x)
+    samples, dtype = x.shape[1], theta[0].dtype
+    y = losses.targets(y, samples, sizes[-1], loss=loss, dtype=dtype)
+    if samples == 0:
         raise ValueError("x has no samples; at least one will do")
     shared = x.stride(0) == 0  # one set, seen by all trials
     for name, values in (("x", x[:1] if shared else x), ("y", y)):
         checks.check_finite(name, values)
+    return x, y
 
 
 @states("S20", "Definition 3.1", "(3.2)", "(3.4)", "(4.2)")
@@ -128,10 +136,7 @@ def evaluate(
     Cost: a forward pass, and 2 n K N C operations a trial for the masks.
     """
     trials, sizes = model.shape(theta)
-    inputs = model.batched_inputs(theta, x)  # (trials, n, d)
-    samples = inputs.shape[1]
-    y = losses.targets(y, samples, sizes[-1], loss=loss, dtype=theta[0].dtype)
-    check_set(inputs, y)
+    inputs, y = checked_set(theta, x, y, loss)
     patterns = _checked_masks(masks, sizes[1:-1], theta[0].device)
     size = block_size(inputs, *sizes[1:], patterns.count * sizes[-1])
     size = block or max(size, patterns.least)
@@ -144,7 +149,7 @@ def evaluate(
             risk = sample_losses(z, ys, loss)
             both = torch.stack((risk.double().sum(1), wrong.sum(1)), -1)
             tally[trial] += both.cpu()
-    tally /= samples
+    tally /= inputs.shape[1]
     if masks is None:
         tally = tally[:, 0]
     return Evaluation(loss=tally[..., 0], error=tally[..., 1])

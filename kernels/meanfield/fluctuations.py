@@ -24,8 +24,8 @@ from typing import Any
 
 import torch
 
-from kernels.meanfield import losses, model
-from kernels.meanfield.evaluation import block_size, check_set
+from kernels.meanfield import model
+from kernels.meanfield.evaluation import block_size, checked_set
 from kernels.meanfield.model import Activation, Weights
 
 
@@ -107,10 +107,8 @@ def fluctuations(
             "fluctuations are for two layers with at least two neurons, got "
             f"sizes {sizes}"
         )
-    inputs = model.batched_inputs(theta, x)  # (trials, n, d)
+    inputs, y = checked_set(theta, x, y, loss)
     samples, width = inputs.shape[1], sizes[1]
-    y = losses.targets(y, samples, sizes[-1], loss=loss, dtype=theta[0].dtype)
-    check_set(inputs, y)
     term = {"square": _square, "cross_entropy": _cross_entropy}[loss]
     size = block or block_size(inputs, *sizes[1:])
     curvature = torch.zeros(trials, dtype=torch.float64)

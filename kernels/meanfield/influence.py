@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kernels.meanfield import losses, model
-from kernels.meanfield.evaluation import block_size, check_set
+from kernels.meanfield import model
+from kernels.meanfield.evaluation import block_size, checked_set
 from kernels.meanfield.model import Activation, Weights
 from kernels.networks.losses import sample_losses
 
@@ -57,10 +57,8 @@ def influences(
     Cost: a forward and a backward pass, without the gradients in the weights.
     """
     trials, sizes = model.shape(theta)
-    inputs = model.batched_inputs(theta, x).detach()  # (trials, n, d)
-    samples = inputs.shape[1]
-    y = losses.targets(y, samples, sizes[-1], loss=loss, dtype=theta[0].dtype)
-    check_set(inputs, y)
+    inputs, y = checked_set(theta, x, y, loss)
+    inputs, samples = inputs.detach(), inputs.shape[1]
     weights = [w.detach() for w in theta]
     found = [
         torch.zeros((trials, n), dtype=torch.float64) for n in sizes[1:-1]

@@ -13,8 +13,10 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+STATIC = Path(__file__).resolve().parents[2] / "book/_static"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
     "--headless",
@@ -39,6 +41,23 @@ SETTLED = """(async () => {
   await new Promise(r => requestAnimationFrame(() => setTimeout(r, 0)));
   return !document.querySelector("meta[http-equiv=Refresh i]");
 })()"""
+
+
+def write(folder: Path, body: str, *, scripts: Sequence[str]) -> Path:
+    """A page with `body`, the book's style and scripts of `_static`."""
+    loaded = "".join(
+        f'<script src="{STATIC / s}.js"></script>' for s in scripts
+    )
+    file = folder / "page.html"
+    file.write_text(
+        '<!doctype html><html lang="en" data-theme="light">'
+        '<meta charset="utf-8"><title>x</title>'
+        f'<link rel="stylesheet" href="{STATIC / "book.css"}">{loaded}'
+        '<body><main class="bd-main"><article class="bd-article">'
+        f"<h1>x</h1>{body}</article></main>",
+        encoding="utf-8",
+    )
+    return file
 
 
 class BrowserError(RuntimeError):

@@ -43,31 +43,8 @@ def shown():
 @pytest.fixture(scope="module")
 def page_file(shown, tmp_path_factory):
     """A page with the explorer, the book's style and its scripts."""
-    return write(tmp_path_factory.mktemp("compute"), shown._repr_html_())
-
-
-def write(folder, body):
-    scripts = "".join(
-        f'<script src="{STATIC / name}.js"></script>' for name in SCRIPTS
-    )
-    file = folder / "page.html"
-    file.write_text(
-        '<!doctype html><html lang="en" data-theme="light">'
-        '<meta charset="utf-8"><title>x</title>'
-        f'<link rel="stylesheet" href="{STATIC / "book.css"}">{scripts}'
-        '<body><main class="bd-main"><article class="bd-article">'
-        f"<h1>x</h1>{body}</article></main>"
-    )
-    return file
-
-
-@pytest.fixture(scope="module")
-def chrome():
-    executable = chromium.find()
-    if executable is None:
-        pytest.skip("no Chromium found: apt-get install chromium")
-    with chromium.Browser(executable) as running:
-        yield running
+    folder = tmp_path_factory.mktemp("compute")
+    return chromium.write(folder, shown._repr_html_(), scripts=SCRIPTS)
 
 
 @pytest.fixture(
@@ -97,8 +74,8 @@ def script(request):
 
         yield run
         return
-    chrome = request.getfixturevalue("chrome")
-    with chrome.page() as tab:
+    browser = request.getfixturevalue("browser")
+    with browser.page() as tab:
         source = (STATIC / "compute.js").read_text()
         tab.evaluate(source.replace("const landscape", "var landscape", 1))
         yield lambda data, body: tab.evaluate(
@@ -311,8 +288,8 @@ STATE = """(() => {
 
 
 @pytest.fixture
-def page(chrome, page_file):
-    with chrome.page() as tab:
+def page(browser, page_file):
+    with browser.page() as tab:
         yield tab.open(page_file)
         assert all(url.startswith(("file:", "data:")) for url in tab.requests)
         assert tab.complaints == []
@@ -347,11 +324,11 @@ def told(shown, kept, scale):
 
 
 @pytest.mark.browser
-def test_the_script_says_what_stood_there(chrome, page_file, page):
-    with chrome.page() as still:
+def test_the_script_says_what_stood_there(browser, page_file, page):
+    with browser.page() as still:
         still.call("Emulation.setScriptExecutionDisabled", value=True)
         still.call("Page.navigate", url=page_file.as_uri())
-        chrome.wait(still._session, "Page.loadEventFired")
+        browser.wait(still._session, "Page.loadEventFired")
         still.call("Emulation.setScriptExecutionDisabled", value=False)
         before = still.evaluate(STATE)
     after = page.evaluate(STATE)
@@ -460,9 +437,10 @@ def test_it_fits_and_fingers_hit(page, width):
 
 
 @pytest.fixture
-def segment(chrome, split, tmp_path):
-    file = write(tmp_path, split[1]._repr_html_())
-    with chrome.page() as tab:
+def segment(browser, split, tmp_path):
+    body = split[1]._repr_html_()
+    file = chromium.write(tmp_path, body, scripts=SCRIPTS)
+    with browser.page() as tab:
         yield tab.open(file)
         assert tab.complaints == []
 

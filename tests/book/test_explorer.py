@@ -8,9 +8,8 @@ import browser as chromium
 import numpy as np
 import pytest
 
-from book.tools import compare, explorer, panels, records
+from book.tools import compare, explorer, panels
 
-STATIC = records.ROOT / "book" / "_static"
 KINDS = ("affine", "constant")
 STEPS = 4
 
@@ -142,25 +141,10 @@ def test_nbval_compares_the_twin_and_not_the_drawing():
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """A page with the example, the book's style and its script."""
-    page = tmp_path_factory.mktemp("explorer") / "page.html"
-    page.write_text(
-        '<!doctype html><html lang="en" data-theme="light">'
-        '<meta charset="utf-8"><title>x</title>'
-        f'<link rel="stylesheet" href="{STATIC / "book.css"}">'
-        f'<script src="{STATIC / "explorer.js"}"></script>'
-        f'<body><main class="bd-main"><article class="bd-article">'
-        f"{example()._repr_html_()}</article></main>"
+    folder = tmp_path_factory.mktemp("explorer")
+    return chromium.write(
+        folder, example()._repr_html_(), scripts=["explorer"]
     )
-    return page
-
-
-@pytest.fixture(scope="module")
-def browser():
-    executable = chromium.find()
-    if executable is None:
-        pytest.skip("no Chromium found: apt-get install chromium")
-    with chromium.Browser(executable) as running:
-        yield running
 
 
 @pytest.fixture

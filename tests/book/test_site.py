@@ -32,9 +32,6 @@ NO_AXE = (
     "no axe-core found: npm install --prefix .cache axe-core, "
     "or set AXE to its axe.min.js"
 )
-NO_CHROMIUM = (
-    "no Chromium found: apt-get install chromium, or set CHROMIUM to one"
-)
 
 
 @pytest.fixture(scope="session")
@@ -55,16 +52,6 @@ def html(tmp_path_factory):
     ]
     assert done.returncode == 0, "\n".join(faults) or done.stderr[-2000:]
     return out / "_build" / "html"
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """One Chromium for all the tests."""
-    executable = chromium.find()
-    if executable is None:
-        pytest.skip(NO_CHROMIUM)
-    with chromium.Browser(executable) as running:
-        yield running
 
 
 @pytest.fixture(

@@ -17,6 +17,18 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def network(d, width, *, std, generator):
+    """Two layers with biases: normal weights below, uniform ones above."""
+    return meanfield.init(
+        (d + 1, width, 1),
+        trials=1,
+        std=std,
+        distribution=("normal", "uniform"),
+        generator=generator,
+        dtype=F64,
+    )
+
+
 def density(c, d):
     beta = special.beta((d - 1) / 2, 0.5)
     return (1 - c * c) ** ((d - 3) / 2) / beta
@@ -101,14 +113,7 @@ def test_particles_follow_the_initial_law_of_init():
         at = np.sort(cdf(values.numpy()))
         assert np.abs(at - (np.arange(count) + 0.5) / count).max() < 1e-6
     g = generator()
-    w, last = meanfield.init(
-        (d + 1, count, 1),
-        trials=1,
-        std=(1.5, 0.5),
-        distribution=("normal", "uniform"),
-        generator=g,
-        dtype=F64,
-    )
+    w, last = network(d, count, std=(1.5, 0.5), generator=g)
     size = w[0, :, :d].norm(dim=1)
     assert stats.ks_2samp(size.numpy(), r.numpy()).pvalue > 1e-3
     assert stats.ks_2samp(last[0, 0].numpy(), a.numpy()).pvalue > 1e-3
@@ -290,14 +295,7 @@ def test_a_wide_network_under_quiet_sgd_is_near(activation):
     """Not the same code: N = 1500, batches of 250, alpha = 0.02, T = 2."""
     d, width, g = 32, 1500, generator(2)
     fresh = dict(dimension=d, constant=True, dtype=F64)
-    theta = meanfield.init(
-        (d + 1, width, 1),
-        trials=1,
-        std=(1, 2),
-        distribution=("normal", "uniform"),
-        generator=g,
-        dtype=F64,
-    )
+    theta = network(d, width, std=(1, 2), generator=g)
     theta[0][..., -1] *= (d + 1) ** 0.5
     how = dict(loss="square", activation=activation)
     meanfield.train(
