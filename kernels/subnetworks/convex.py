@@ -272,7 +272,11 @@ def _search(
 
 
 def _solve(problem: Problem, w: Tensor, g: Tensor, damping: float) -> Tensor:
-    """Newton's step, a little damped: the Hessian may be singular."""
+    """Newton's step, a little damped: the Hessian may be singular.
+
+    Scaled to a unit diagonal, it is positive definite once the damping is
+    large: the damping ends, unless a number is not finite.
+    """
     if not problem.classes:
         x, rest = problem.x, problem.y - problem.outputs_at(w)[0]
         driver = None if x.is_cuda else "gelsd"
@@ -281,6 +285,11 @@ def _solve(problem: Problem, w: Tensor, g: Tensor, damping: float) -> Tensor:
     size = a.diagonal()
     size = size.clamp_min(1e-18 * float(size.max()) + 1e-300).rsqrt()
     a = size[:, None] * a * size
+    if not bool(torch.isfinite(a).all()):
+        raise ValueError(
+            "the mean loss's Hessian is not finite: float64 overflows; "
+            "smaller features will do"
+        )
     eye = torch.eye(len(a), dtype=a.dtype, device=a.device)
     right = (-g.flatten() * size)[:, None]
     while True:

@@ -307,6 +307,16 @@ def test_refused(how, match):
         subnetworks.last_layer(**good | how)
 
 
+@pytest.mark.parametrize("value", [float("nan"), 1e200])
+def test_a_hessian_that_is_not_finite_is_refused(value):
+    """No damping would mend it: the search for one must end."""
+    h, y = drawn(6, 2, 3)
+    h[0] = value  # last_layer would scale it
+    problem = convex.Problem(h, y, 3, "cross_entropy", torch.ones(2))
+    with pytest.raises(ValueError, match="Hessian is not finite"):
+        convex.newton(problem, 1e-9, 3)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_fewer_samples_than_features_are_separated(seed):
     """Whatever the labels: an affine map takes any values on them."""
