@@ -65,8 +65,8 @@ run = chapter.start(
 # :label: thm-ce-all
 # Let all numbers be finite. Then $\Lambda(s) \le$ `upper` on every segment and
 # for every $s$, and the fraction of wrong samples is at most `error_upper`.
-# The loss at some point of the path differs from `attained` by no more than
-# the allowance for rounding there. If `exact` is true, `upper` exceeds
+# At the place `where` of its highest segment the loss is at least `attained`:
+# the largest found, less the allowance for rounding there. If `exact` is true, `upper` exceeds
 # `attained` by at most `rounding`. The bounds hold whether or not `complete`
 # is true; where a product overflows, `certify` raises an error.
 # ```

@@ -42,8 +42,8 @@ def bisect(task: Task) -> bool:
     def bound(k: int, places: list[float], cap: tuple[float, ...]) -> None:
         found = intervals(task.data, k, places)
         for a, b, (loss, slack, error, ends) in zip(places, places[1:], found):
-            for s, (value, _, wrong, _) in zip((a, b), ends):
-                known[k].found(value, wrong, s)
+            for s, (value, off, wrong, _) in zip((a, b), ends):
+                known[k].found(value, off, wrong, s)
             known[k].intervals += 1
             # a bound on the whole holds on the parts
             loss, slack = min((loss, slack), cap[:2])
@@ -70,6 +70,8 @@ def bisect(task: Task) -> bool:
         top = min(own)
         known[k].upper, known[k].rounding = -top[0], top[5]
         known[k].error_upper = max(leaf[4] for leaf in own)
+        # the boxes' own rounding is larger
+        known[k].sharpen(*task.data.at(k, known[k].where)[:2])
     return done
 
 

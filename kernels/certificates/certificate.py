@@ -8,16 +8,17 @@ class Segment:
     """What is known of one segment.
 
     ``start``, ``stop``: its place in [0, 1]; ``kind``: "constant", "affine"
-    or "general"; ``upper`` bounds the mean loss on it, ``attained`` is the
-    largest found on it, ``exact``: that is its supremum, but for rounding.
+    or "general"; ``upper`` bounds the mean loss on it, at ``where`` it is
+    at least ``attained``, ``exact``: that is its supremum, but for rounding.
     ``error_upper``, ``error_attained``: the same for the 0-1 error.
     ``intervals``: how many intervals of it were bounded.  Segments far below
     the path's largest loss are not refined: their bounds can be loose.
-    ``rounding``: how much of ``upper`` is allowance, at most what is above
-    ``attained``; ``mismatch``: how far an output may be from constant or
+    ``rounding``: how much of ``upper - attained`` is allowance, that of
+    ``attained`` included; ``mismatch``: how far an output may be from constant or
     affine because the weights themselves are rounded, which the allowance
     includes; 0 where the kind is exact.
-    ``where``: the place in [0, 1] of the path at which ``attained`` is found;
+    ``where``: the place in [0, 1] of the segment, that very number, at which
+    the exact loss is at least ``attained``;
     ``flips``: how many sign changes of hidden units a sample the segment was
     cut at, None where it was not cut (see ``certificates.flips``).
     """
@@ -41,12 +42,11 @@ class Segment:
 class Certificate:
     """What ``certify`` proved.
 
-    Supremum of the mean loss over the path <= ``upper``; ``attained`` is the
-    largest loss found, by a forward pass in float64: of that pass the exact
-    loss can be as far as ``certificates.rounding`` says.
-    ``rounding``: how much of ``upper`` is allowance, at most what is above
-    ``attained``.  ``exact``: the supremum is ``attained``, but for rounding:
-    ``upper - attained <= rounding``.
+    ``attained`` <= supremum of the mean loss over the path <= ``upper``:
+    ``attained`` is the largest loss found, less what rounding can have added.
+    ``rounding``: how much of ``upper - attained`` is allowance.  ``exact``:
+    the supremum is ``attained``, but for rounding: ``upper - attained <=
+    rounding``.
     ``complete``: ``upper``, but for ``rounding``, is within the tolerance
     asked for; False where the budget ended first, and the bounds hold all the
     same.  ``error_attained <= supremum of the 0-1 error <= error_upper``,
@@ -55,8 +55,9 @@ class Certificate:
     ``evaluations``: how many distinct functions were evaluated, each on all
     samples; ``intervals``: how many intervals of general segments were
     bounded; ``segments``: the same, segment by segment; ``where``: the place
-    in [0, 1] of the path at which ``attained`` is found, and ``sample`` the
-    number of the sample whose loss is the largest there.
+    in [0, 1] of the path at which ``attained`` is found, rounded (that of the
+    segment is not), and ``sample`` the number of the sample whose loss is the
+    largest there.
     """
 
     upper: float

@@ -15,7 +15,7 @@ from kernels.certificates.engine import Known, Task
 from kernels.certificates.errors import error_bounds
 from kernels.certificates.pieces import cut, deep
 from kernels.certificates.quartic import fits, quartics
-from kernels.certificates.samples import Samples
+from kernels.certificates.samples import FINE, Samples
 from kernels.networks import Network, Parameters
 from kernels.paths import Path
 from kernels.paths.structure import Proof
@@ -97,8 +97,8 @@ def certify(
     and inputs as the numbers that they are, all points of the path between
     its knots as stored, in exact arithmetic.  Computed in float64; what
     rounding can do is carried through the layers and the loss
-    (``certificates.rounding``) and added to ``upper``, ``error_upper`` and
-    the error's sweep.  Kinds are proved from the weights, whatever the caller
+    (``certificates.rounding``, ``twofold``), added to ``upper``,
+    ``error_upper`` and the error's sweep, and taken from ``attained``.  Kinds are proved from the weights, whatever the caller
     of ``Path`` said; where rounded weights are constant or affine only
     nearly, the difference is bounded on ``x`` and added too.
 
@@ -142,8 +142,11 @@ def certify(
             data, known, general, tolerance, budget, initial, seconds, threads
         )
         complete = not general or choose(task, engine)(task)
-        worst = max(range(len(known)), key=lambda k: known[k].attained)
-        sample = data.hardest(worst, known[worst].where)
+        worst = max(range(len(known)), key=lambda k: known[k].highest)
+        top = known[worst]
+        if top.slack > FINE * top.highest:
+            top.sharpen(*data.at(worst, top.where)[:2])
+        sample = data.hardest(worst, top.where)
     return _certificate(path, known, evaluations, complete, sample)
 
 
@@ -156,9 +159,8 @@ def choose(task: Task, engine: str | None = None) -> Callable[[Task], bool]:
     square = engine is None and task.data.loss == "square"
     if square and fits(task.data.path.knots[0], len(task.data.y)):
         return quartics
-    if engine == "pieces" or (engine is None and deep(task)):
-        return cut
-    return bisect
+    pieces = engine == "pieces" or (engine is None and deep(task))
+    return cut if pieces else bisect
 
 
 def _check_knots(network: Network, path: Path) -> None:
@@ -203,8 +205,9 @@ def _between(
     at: Any,
 ) -> Known:
     """What the ends of a segment and its kind settle."""
-    known = Known(last[0], last[2], kind=proof.kind)
-    known.found(at[0], at[2], 1.0)
+    known = Known(kind=proof.kind)
+    for s, (loss, slack, error, _) in enumerate((last, at)):
+        known.found(loss, slack, error, s)
     if proof.kind == "general":
         return known
     ends = [before, now]
@@ -216,7 +219,7 @@ def _between(
         ends = [(z, rho + extra) for z, rho in ends]
         last, at = (data.measure(*end) for end in ends)
     known.upper = max(rounding.above(*end[:2]) for end in (last, at))
-    known.rounding = rounding.above(known.upper - known.attained, 0.0)
+    known.rounding = rounding.above(known.upper - known.highest, 0.0)
     known.error_upper = at[3]
     if before is not now:
         (z0, rho0), (z1, rho1) = ends
@@ -228,11 +231,11 @@ def _between(
 
 def _unsettled(known: list[Known]) -> list[int]:
     """The general segments, and those whose rounded weights differ much."""
-    most = max(segment.attained for segment in known)
+    most = max(segment.highest for segment in known)
     unsettled = []
     for k, segment in enumerate(known):
         loose = segment.mismatch != 0 and not (
-            segment.upper <= segment.attained + max(1e-3 * most, 1e-12)
+            segment.upper <= segment.highest + max(1e-3 * most, 1e-12)
         )
         if segment.kind == "general" or loose:
             segment.kind, segment.cap = "general", segment.upper
@@ -252,8 +255,6 @@ def _certificate(
     complete: bool,
     sample: int,
 ) -> Certificate:
-    for segment in known:
-        segment.upper = max(segment.upper, segment.attained)
     segments = tuple(
         Segment(
             start=k / len(path),
@@ -261,24 +262,24 @@ def _certificate(
             kind=segment.kind,
             upper=segment.upper,
             attained=segment.attained,
-            exact=segment.upper - segment.attained <= segment.rounding,
+            exact=segment.upper - segment.attained <= segment.allowance,
             error_upper=segment.error_upper,
             error_attained=segment.error_attained,
             intervals=segment.intervals,
             rounding=_contained(
-                segment.rounding, segment.upper, segment.attained
+                segment.allowance, segment.upper, segment.attained
             ),
             mismatch=segment.mismatch,
-            where=(k + segment.where) / len(path),
+            where=segment.where,
             flips=segment.flips,
         )
         for k, segment in enumerate(known)
     )
     upper, allowance = max(
-        (segment.upper, segment.rounding) for segment in known
+        (segment.upper, segment.allowance) for segment in known
     )
-    highest = max(segments, key=lambda segment: segment.attained)
-    attained = highest.attained
+    highest = max(range(len(known)), key=lambda k: segments[k].attained)
+    attained = segments[highest].attained
     allowance = _contained(allowance, upper, attained)
     error_upper = max(segment.error_upper for segment in segments)
     error_attained = max(segment.error_attained for segment in segments)
@@ -294,6 +295,6 @@ def _certificate(
         intervals=sum(segment.intervals for segment in segments),
         segments=segments,
         rounding=allowance,
-        where=highest.where,
+        where=(highest + segments[highest].where) / len(path),
         sample=sample,
     )

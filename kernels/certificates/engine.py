@@ -9,6 +9,7 @@ the error on the general segments of a path and writes what it finds into
 import math
 from dataclasses import dataclass
 
+from kernels.certificates import rounding
 from kernels.certificates.samples import Samples
 
 
@@ -18,15 +19,17 @@ class Known:
 
     ``upper``: at least the mean loss anywhere on the segment, in exact
     arithmetic, its allowance for rounding, ``rounding``, included.
-    ``attained``: the largest mean loss found, by a true forward pass, and
-    ``where`` in [0, 1] of the segment.  ``error_upper``, ``error_attained``:
-    the same for the 0-1 error.  ``intervals``: how many were bounded.
+    ``highest``: the largest mean loss found, as a forward pass at ``where``
+    in [0, 1] of the segment computed it, and ``slack``, how far the exact one
+    there can be from it.  ``error_upper``, ``error_attained``: bounds on the
+    0-1 error's supremum.  ``intervals``: how many were bounded.
     ``cap``: a bound that was known before, or infinity.  ``flips``: how many
     sign changes of hidden units a sample were cut, where the engine cuts.
     """
 
-    attained: float
-    error_attained: float
+    highest: float = 0.0
+    slack: float = 0.0
+    error_attained: float = 0.0
     where: float = 0.0
     upper: float = math.inf
     rounding: float = 0.0
@@ -37,11 +40,30 @@ class Known:
     kind: str = "general"
     flips: float | None = None
 
-    def found(self, loss: float, error: float, where: float) -> None:
-        """A forward pass at ``where`` gave this."""
-        if loss > self.attained:
-            self.attained, self.where = loss, where
+    def found(
+        self, loss: float, slack: float, error: float, where: float
+    ) -> None:
+        """A forward pass at ``where`` gave this; ``error`` is certain."""
+        if loss > self.highest:
+            self.highest, self.slack, self.where = loss, slack, where
         self.error_attained = max(self.error_attained, error)
+
+    def sharpen(self, loss: float, slack: float) -> None:
+        """A pass at the same place gave this; taken if its slack is less."""
+        if slack < self.slack:
+            self.rounding += max(0.0, self.highest - loss)
+            self.highest, self.slack = loss, slack
+
+    @property
+    def attained(self) -> float:
+        """At most the exact loss at ``where``."""
+        return max(0.0, -rounding.above(self.slack, -self.highest))
+
+    @property
+    def allowance(self) -> float:
+        """What rounding puts between ``attained`` and ``upper``."""
+        between = self.highest - self.attained
+        return (self.rounding + between) * (1 + 8 * rounding.UNIT)
 
 
 @dataclass(frozen=True)
@@ -51,8 +73,9 @@ class Task:
     ``data``: the path's outputs, ``samples.Samples``: ``data.points(segment,
     places)`` gives parameters in float64 (each within 8 u max(|p|, |q|) of
     the exact point between the segment's ends p and q), ``data.limits``
-    max(|p|, |q|), ``data.measure(theta)`` a forward pass's (loss, its
-    allowance, error that is certain), ``data.x`` and ``data.y`` the samples.
+    max(|p|, |q|), ``data.at(segment, s)`` (loss, its allowance, error
+    that is certain, error that is possible) at the exact point, ``data.x`` and
+    ``data.y`` the samples.
     ``known``: one :class:`Known` for each segment of the path, general ones
     with ``upper`` to be filled in; all count for the largest loss found.
     ``segments``: the numbers of the general ones.
@@ -77,5 +100,5 @@ class Task:
 
     def goal(self) -> float:
         """What the largest bound must come down to."""
-        attained = max(known.attained for known in self.known)
-        return attained * (1 + self.tolerance) + 1e-12
+        highest = max(known.highest for known in self.known)
+        return highest * (1 + self.tolerance) + 1e-12

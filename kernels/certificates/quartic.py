@@ -118,7 +118,7 @@ def quartics(task: Task) -> bool:
         found = square_bound(theta, other, data.x, data.y)
         loss, slack, wrong, _ = data.at(k, found.t)
         known = task.known[k]
-        known.found(loss, wrong, found.t)
+        known.found(loss, slack, wrong, found.t)
         allowance = 2 * found.allowance + slack
         least[k] = found.upper, allowance
         if found.upper < known.cap:

@@ -1,13 +1,13 @@
 """A path's outputs on all samples, in float64, with their rounding."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from kernels.certificates import rounding
+from kernels.certificates import rounding, twofold
 from kernels.certificates.bounds import limits
 from kernels.certificates.errors import error_bounds
 from kernels.certificates.mismatch import mismatch
@@ -16,7 +16,8 @@ from kernels.networks.checks import check_finite, tensor
 from kernels.paths import Path
 from kernels.paths.structure import segment_proof
 
-_FINE = 1e-8  # an allowance that small, relative, need not be sharper
+FINE = 1e-8  # an allowance that small, relative, need not be sharper
+_FAIR = 1e-5  # nor one that small where many functions are evaluated
 
 
 class Samples:
@@ -50,26 +51,30 @@ class Samples:
     ) -> tuple[Tensor, Tensor]:
         """Outputs (n, outputs) and their rounding; theta in any dtype."""
         theta = tree.to(theta, torch.float64)
-        z, rho = self._forward(theta, norms=True)
-        value, slack = rounding.mean_loss(z, rho, self.y, self.loss)
-        if not slack <= _FINE * value:
-            z, rho = self._forward(theta)
-        if not bool(torch.isfinite(z).all() & torch.isfinite(rho).all()):
-            raise ValueError(
-                f"the outputs at {name} are not finite: float64 overflows; "
-                "smaller weights or inputs will do"
+        net = self.network
+        z, rho = self._all(
+            lambda x: rounding.forward(net, theta, x, norms=True)
+        )
+        if self._share(z, rho) > FINE:
+            z, rho = self._all(lambda x: rounding.forward(net, theta, x))
+        if self._share(z, rho) > _FAIR:
+            sharp = self._all(
+                lambda x: twofold.forward(net, theta, theta, 0.0, x)
             )
+            if self._share(*sharp) < self._share(z, rho):
+                z, rho = sharp
+        return _finite(z, rho, name)
+
+    def _all(
+        self, forward: Callable[[Tensor], tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, Tensor]:
+        z, rho = map(torch.cat, zip(*map(forward, self.blocks())))
         return z, rho
 
-    def _forward(
-        self, theta: Parameters, **options: Any
-    ) -> tuple[Tensor, Tensor]:
-        found = [
-            rounding.forward(self.network, theta, x, **options)
-            for x in self.blocks()
-        ]
-        z, rho = map(torch.cat, zip(*found))
-        return z, rho
+    def _share(self, z: Tensor, rho: Tensor) -> float:
+        """What rounding can do, as a share of the mean loss."""
+        value, slack = rounding.mean_loss(z, rho, self.y, self.loss)
+        return slack / value if value > 0 and slack >= 0 else math.inf
 
     def measure(
         self, z: Tensor, rho: Tensor
@@ -100,9 +105,14 @@ class Samples:
             yield tuple(zip(flat[::2], flat[1::2]))
 
     def at(self, segment: int, s: float) -> tuple[float, float, float, float]:
-        """What :meth:`measure` gives at one point of a segment."""
-        (theta,) = self.points(segment, [s])
-        return self.measure(*self.outputs(theta, f"segment {segment}, {s}"))
+        """What :meth:`measure` gives at (1 - s) p + s q, in real numbers."""
+        theta, other = (
+            tree.to(end, torch.float64) for end in self.path.ends(segment)
+        )
+        z, rho = self._all(
+            lambda x: twofold.forward(self.network, theta, other, s, x)
+        )
+        return self.measure(*_finite(z, rho, f"segment {segment}, {s}"))
 
     def hardest(self, segment: int, s: float) -> int:
         """The sample whose loss is the largest at one point of a segment."""
@@ -124,3 +134,12 @@ class Samples:
             for x in self.blocks()
         ]
         return torch.cat(found)
+
+
+def _finite(z: Tensor, rho: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    if not bool(torch.isfinite(z).all() & torch.isfinite(rho).all()):
+        raise ValueError(
+            f"the outputs at {name} are not finite: float64 overflows; "
+            "smaller weights or inputs will do"
+        )
+    return z, rho

@@ -17,7 +17,7 @@ import torch
 from mpmath import mp, mpf
 
 from kernels import certificates, memorization, networks, paths
-from kernels.certificates import bounds, errors, rounding, samples
+from kernels.certificates import bounds, errors, rounding, samples, twofold
 from kernels.networks import Layer, Network, Pool
 from kernels.paths import classes, exact, structure
 
@@ -68,16 +68,21 @@ def sample_loss(z, y, loss):
     return top + mpmath.log(total) - z[y]
 
 
-def truth(path, segment, s, x, y, loss):
-    """Mean loss and error at one point of a fully connected path."""
+def point(path, segment, s):
+    """Parameters at one point of a fully connected path."""
     ends = [
         [(numbers(w), None if b is None else numbers(b)) for w, b in end]
         for end in path.ends(segment)
     ]
-    theta = [
+    return [
         (between(w, v, s), None if b is None else between(b, c, s))
         for (w, b), (v, c) in zip(*ends)
     ]
+
+
+def truth(path, segment, s, x, y, loss):
+    """Mean loss and error there."""
+    theta = point(path, segment, s)
     zs = [outputs(theta, row) for row in numbers(x)]
     targets = numbers(y) if y.is_floating_point() else y.tolist()
     loss = sum(sample_loss(z, t, loss) for z, t in zip(zs, targets)) / len(zs)
@@ -94,6 +99,8 @@ def assert_sound(net, path, x, y, loss, places=PLACES, **options):
     for k, segment in enumerate(found.segments):
         seen = [truth(path, k, s, x, y, loss) for s in places]
         assert max(v for v, _ in seen) <= mpf(segment.upper), (k, segment)
+        there, _ = truth(path, k, mpf(segment.where), x, y, loss)
+        assert mpf(segment.attained) <= there, (k, segment)
         assert mpf(segment.upper) <= mpf(found.upper)
         if segment.kind != "general":  # attained at a knot
             top = max(truth(path, k, s, x, y, loss)[0] for s in (0, 1))
@@ -210,12 +217,12 @@ def line(net, make, seed):
     return paths.straight(theta, other)
 
 
-def check_line(make, seed):
+def check_line(make, seed, **options):
     net, loss = small(seed), loss_of(seed)
     x, y = samples_of(net, seed, loss)
     if loss == "square" and y.dtype == torch.int64:
         y = torch.nn.functional.one_hot(y, net.widths[-1]).double()
-    return assert_sound(net, line(net, make, seed), x, y, loss)
+    return assert_sound(net, line(net, make, seed), x, y, loss, **options)
 
 
 def check_wild(seed, dtype=torch.float64):
@@ -253,6 +260,34 @@ def test_the_errors_bounds_hold_within_the_rounding():
 def test_24_orders_of_magnitude(dtype, start):
     for seed in range(start, start + 6):
         check_wild(seed, dtype)
+
+
+@pytest.mark.parametrize("make", [wild, cancelling, cases.drawn])
+@pytest.mark.parametrize("seed", range(3))
+def test_pieces_too_attain_what_they_say_where_they_say(make, seed):
+    check_line(make, seed, engine="pieces")
+
+
+def test_twice_the_precision():
+    check_twofold()
+
+
+def test_twice_the_precision_is_worth_it_in_deep_networks():
+    net = networks.mlp([20, *[20] * 10, 3])
+    theta, x = cases.drawn(net, 1), cases.inputs(net, 4)
+    _, plain = rounding.forward(net, theta, x)
+    _, rho = twofold.forward(net, theta, theta, 0.0, x)
+    assert float(rho.max()) < 1e-4 * float(plain.max())
+
+
+def test_twice_the_precision_with_convolutions_and_pools():
+    net = cases.convolutional()
+    ends, x = (cases.drawn(net, 1), cases.drawn(net, 2)), cases.inputs(net, 4)
+    for s, theta in enumerate(ends):
+        z, rho = rounding.forward(net, theta, x)
+        sharp, off = twofold.forward(net, *ends, float(s), x)
+        assert bool(((z - sharp).abs() <= rho + off).all())
+        assert float(off.max()) < float(rho.max())
 
 
 @pytest.mark.parametrize("make", [integers, cancelling, cases.drawn])
@@ -354,9 +389,7 @@ def check_near_twins(dtype, share=0.3, last=False):
     x, y = cases.inputs(net, 3), torch.tensor([0, 1, 1])
     path = paths.Path(ends)
     found = assert_sound(net, path, x, y, "cross_entropy")
-    drift = [
-        outputs_at(path, s, x, net.depth) for s in (*PLACES, mpf(0), mpf(1))
-    ]
+    drift = [outputs_at(path, s, x) for s in (*PLACES, mpf(0), mpf(1))]
     *inside, start, end = drift
     for s, z in zip(PLACES, inside):
         off = max(
@@ -371,11 +404,8 @@ def flat(rows):
     return [v for row in rows for v in row]
 
 
-def outputs_at(path, s, x, depth):
-    ends = [[(numbers(w), numbers(b)) for w, b in end] for end in path.ends(0)]
-    theta = [
-        (between(w, v, s), between(b, c, s)) for (w, b), (v, c) in zip(*ends)
-    ]
+def outputs_at(path, s, x):
+    theta = point(path, 0, s)
     return [outputs(theta, row) for row in numbers(x)]
 
 
@@ -507,6 +537,21 @@ def check_rounding(norms=False):
                 assert abs(off) <= mpf(float(allowance))
 
 
+def check_twofold():
+    """Outputs at a float between two parameters, within rho of the real."""
+    for seed in range(1, 24):
+        net = small(seed)
+        x, _ = samples_of(net, 2 * seed, "cross_entropy")
+        for make in (cancelling, wild, cases.drawn):
+            ends = make(net, seed), make(net, seed + 1000)
+            path = paths.straight(*ends)
+            for s in (0.0, 1 / 3, 1.0):
+                z, rho = twofold.forward(net, *ends, s, x)
+                want = outputs_at(path, mpf(s), x)
+                for a, b, r in zip(*map(flat, (want, numbers(z), rho))):
+                    assert abs(a - b) <= mpf(float(r))
+
+
 def check_halves():
     check_near_twins(torch.float32, last=True)
 
@@ -551,6 +596,21 @@ MUTANTS = [
     (rounding, "by_norms", "grown *= 1", "grown *= 1e-9", check_norms),
     (rounding, "widened", "grown *= g", "grown *= 0 * g", check_rounding),
     (errors, "_margins", "sign * doubt", "0 * doubt", check_errors),
+    (
+        twofold,
+        "_linear",
+        "rho = (rho + off)",
+        "rho = (0 * off)",
+        check_twofold,
+    ),
+    (twofold, "_between", "rest + s * lost", "0 * rest", check_twofold),
+    (
+        twofold,
+        "_slices",
+        "high - parts[-1], low",
+        "high, 0 * low",
+        check_twofold,
+    ),
     (
         classes,
         "Below.gap",

@@ -36,7 +36,7 @@ def cut(task: Task) -> bool:
     complete = refine(
         covers,
         task.tolerance,
-        floor=max(known.attained for known in task.known),
+        floor=max(known.highest for known in task.known),
         budget=task.budget,
         seconds=task.seconds,
         threads=task.threads,
@@ -45,18 +45,16 @@ def cut(task: Task) -> bool:
         known = task.known[k]
         if cover.unreached:
             cover.fall_back(_boxes(task, k, known.cap))
-        for t in {cover.attained()[1], cover.error_attained()[1]}:
+        for t in (cover.attained()[1], cover.error_attained()[1]):
             loss, slack, error, _ = data.at(k, t)
-            if loss > known.attained or known.rounding == 0:
-                known.rounding = slack
-            known.found(loss, error, t)
-        known.upper = max(cover.upper, known.attained)
+            known.found(loss, slack, error, t)
+        known.upper = cover.upper
         if not known.upper < math.inf:
             raise ValueError(
                 f"the bounds on segment {k} are not finite: float64 "
                 "overflows; smaller weights or inputs will do"
             )
-        known.error_upper = max(cover.error_upper, known.error_attained)
+        known.error_upper = cover.error_upper
         known.intervals = cover.bounded
         known.flips = float(cover.cuts.double().mean())
     return complete
@@ -73,7 +71,7 @@ def deep(task: Task) -> bool:
     """
     if any(layer.kernel for layer in task.data.network.layers):
         return False
-    k = max(task.segments, key=lambda k: task.known[k].attained)
+    k = max(task.segments, key=lambda k: task.known[k].highest)
     a, b = 0.5 - _PROBE / 2, 0.5 + _PROBE / 2
     try:
         ((loss, _, _, ends),) = intervals(task.data, k, [a, b])
