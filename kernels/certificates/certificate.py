@@ -14,9 +14,9 @@ class Segment:
     ``intervals``: how many intervals of it were bounded.  Segments far below
     the path's largest loss are not refined: their bounds can be loose.
     ``rounding``: how much of ``upper - attained`` is allowance, that of
-    ``attained`` included; ``mismatch``: how far an output may be from constant or
-    affine because the weights themselves are rounded, which the allowance
-    includes; 0 where the kind is exact.
+    ``attained`` included; ``mismatch``: how far an output may be from
+    constant or affine because the weights themselves are rounded, which the
+    allowance includes; 0 where the kind is exact.
     ``where``: the place in [0, 1] of the segment, that very number, at which
     the exact loss is at least ``attained``;
     ``flips``: how many sign changes of hidden units a sample the segment was

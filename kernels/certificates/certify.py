@@ -98,8 +98,9 @@ def certify(
     its knots as stored, in exact arithmetic.  Computed in float64; what
     rounding can do is carried through the layers and the loss
     (``certificates.rounding``, ``twofold``), added to ``upper``,
-    ``error_upper`` and the error's sweep, and taken from ``attained``.  Kinds are proved from the weights, whatever the caller
-    of ``Path`` said; where rounded weights are constant or affine only
+    ``error_upper`` and the error's sweep, and taken from ``attained``.  Kinds
+    are proved from the weights, whatever the caller of ``Path`` said; where
+    rounded weights are constant or affine only
     nearly, the difference is bounded on ``x`` and added too.
 
     Cost: a forward pass for each distinct function, about six for each
