@@ -573,14 +573,14 @@ def draw_prices():
 # every pair); the length relative to the straight line's; and the cost in
 # trainings of one end.
 
-# %%
+# %% tags=["rtol=0.25", "atol=0.1"]
 for name in nets:
     table(name)
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Training loss along eight paths, deep network on the left and wide network on the right. Left: the straight line, the line matched by weights and the dropout path rise to a loss near that of guessing; matched by activations, and more so when repaired, the line is far lower; the learned curves and the subnetworks' path are lowest. Right: only the straight line rises; all others stay low."}, "figure": {"name": "fig-fu-ways", "caption": "Digits, the first pair of each architecture: training loss along every path. On the deep, narrow networks the learned curves and the subnetworks' path stay low, and what a matched line is worth depends on what is matched; on the wide ones, trained with dropout, everything but the plain straight line is low. Stars: where the highest loss was found; it is certified for the whole of each path."}}
+# %% tags=["hide-input", "rtol=0.25", "atol=0.1"] mystnb={"image": {"alt": "Training loss along eight paths, deep network on the left and wide network on the right. Left: the straight line, the line matched by weights and the dropout path rise to a loss near that of guessing; matched by activations, and more so when repaired, the line is far lower; the learned curves and the subnetworks' path are lowest. Right: only the straight line rises; all others stay low."}, "figure": {"name": "fig-fu-ways", "caption": "Digits, the first pair of each architecture: training loss along every path. On the deep, narrow networks the learned curves and the subnetworks' path stay low, and what a matched line is worth depends on what is matched; on the wide ones, trained with dropout, everything but the plain straight line is low. Stars: where the highest loss was found; it is certified for the whole of each path."}}
 draw_ways()
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Highest loss on the path against the cost of finding it, for the deep and the wide networks: the lines are free or nearly so, dropout and subnetworks cost a fraction of a training, curves more than half, repairing a line about one."}, "figure": {"name": "fig-fu-prices", "caption": "Highest training loss on each path against what it cost to find, in trainings of one end. On the wide networks the cheap ways are as good as the dear ones; on the deep ones none that is cheap is as low."}}
+# %% tags=["hide-input", "rtol=0.25", "atol=0.1"] mystnb={"image": {"alt": "Highest loss on the path against the cost of finding it, for the deep and the wide networks: the lines are free or nearly so, dropout and subnetworks cost a fraction of a training, curves more than half, repairing a line about one."}, "figure": {"name": "fig-fu-prices", "caption": "Highest training loss on each path against what it cost to find, in trainings of one end. On the wide networks the cheap ways are as good as the dear ones; on the deep ones none that is cheap is as low."}}
 draw_prices()
 
 # %% [markdown]

@@ -11,6 +11,7 @@ import sys
 
 import nbformat
 import pytest
+import yaml
 
 from book.tools import compare, digest, kernel, records, render
 
@@ -89,6 +90,15 @@ def test_a_small_chapter_says_the_same_on_other_processors(tmp_path):
     assert "image (400, 400)" in here
     for name, more in SETS.items():
         assert compare.same(here, outputs(tmp_path, more)), name
+
+
+def test_every_chapter_runs_on_an_old_processor_in_the_workflow():
+    """All of them would take too long here; one set of `SETS` does there."""
+    text = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    job = yaml.safe_load(text)["jobs"]["processor"]
+    assert job["env"] == SETS["old"]
+    words = job["steps"][-1]["run"].split()
+    assert "--nbval" in words and words[-1] == "book"
 
 
 def test_a_sum_over_a_big_image_is_printed_to_digits_that_hold():
