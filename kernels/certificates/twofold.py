@@ -102,6 +102,7 @@ def _linear(
     size = size.reshape(*size.shape, *[1] * (z.dim() - 2))
     off = size * ((SLICES + 1) * 2.0 ** (-SLICES * bits) + LOST)
     if pair[1] is not None:
+        assert twin[1] is not None  # ends of one network
         bias, most = _between(pair[1], twin[1], s)
         z, rest = two_sum(z, bias[0].reshape(-1, *[1] * (z.dim() - 2)))
         lost = lost + (rest + bias[1].reshape(-1, *[1] * (z.dim() - 2)))
