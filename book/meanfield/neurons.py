@@ -515,16 +515,22 @@ def last(value):
 
 def tell_choice(cells):
     """Losses of halves, means over trials, and how good first order is."""
-    names = ("network", "best", *WAYS, "worst")
-    for depth in (3, 4):
-        mine = [c for c in cells if c["depth"] == depth]
-        for n, group in zip(*laws.gather(mine, lambda c: c)):
-            row = [np.mean([last(c[name]) for c in group]) for name in names]
-            told = ", ".join(f"{k} {v:.2f}" for k, v in zip(names, row))
-            r = np.mean([c["correlation"] for c in group])
-            b = np.mean([bend(c["tail"]) for c in group])
-            print(f"{depth} layers, N = {n}: {told.replace(', gr', ' gr')}")
-            print(f"  first order, correlation {r:.2f}; tail bends {b:.1f}")
+    sizes = sorted({(c["depth"], c["width"]) for c in cells})
+    groups = [
+        [c for c in cells if (c["depth"], c["width"]) == size]
+        for size in sizes
+    ]
+    heads = (f"{depth} × {width}" for depth, width in sizes)
+    print(f"{'layers × N':20}", *(f"{head:>7}" for head in heads))
+    reads = {
+        name: lambda c, name=name: last(c[name])
+        for name in ("network", "best", *WAYS, "worst")
+    }
+    reads["correlation"] = lambda c: c["correlation"]
+    reads["tail bends"] = lambda c: bend(c["tail"])
+    for name, read in reads.items():
+        means = (np.mean([read(c) for c in group]) for group in groups)
+        print(f"{name:20}", *(f"{mean:7.2f}" for mean in means))
 
 
 def draw_choice(cells):
