@@ -605,7 +605,7 @@ _ = ax.legend(fontsize=8)
 # three, at each width: the count grows faster than the number of hidden layers,
 # as expected. With the width it grows too, if not exactly in proportion: these
 # are single pairs, not all trained equally well, and the printed flips a unit
-# differ by up to a third from one width to the next at one depth.
+# differ by up to two fifths from one width to the next at one depth.
 # The first expectation held as well: without cuts the bounds in
 # {numref}`fig-ce-pieces` are thousands of times the loss; with the most pieces
 # they exceed its highest value by a per cent or so.
