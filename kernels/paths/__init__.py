@@ -9,6 +9,7 @@ Beside the papers' constructions, modules that are imported when asked for
 
 ``alignment``  hidden units matched by permutation
 ``curves``     learned curves between two networks
+``exact``      sums of floats whose rounding is known
 ``structure``  what a segment does, proved from its weights
 ``repair``     straight lines that keep their units' statistics
 """
@@ -16,7 +17,7 @@ Beside the papers' constructions, modules that are imported when asked for
 import importlib
 from typing import Any
 
-from kernels.paths import structure
+from kernels.paths import exact, structure
 from kernels.paths.dropout import lemma1, lemma2, theorem1
 from kernels.paths.features import theorem41
 from kernels.paths.noise import theorem2, theorem3
@@ -30,6 +31,7 @@ __all__ = [
     "Path",
     "alignment",
     "curves",
+    "exact",
     "lemma1",
     "lemma2",
     "repair",

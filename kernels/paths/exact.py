@@ -9,7 +9,20 @@ _SLACK = 1 + 2.0**-40  # above what adding a few bounds up can round away
 
 
 def two_sum(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """s and e with s = fl(a + b) and s + e = a + b exactly (Knuth)."""
+    """A sum as a float and what rounding lost of it (Knuth's TwoSum).
+
+    Parameters
+    ----------
+    a, b : of one dtype, of shapes that broadcast
+
+    Returns
+    -------
+    tuple
+        s and e, s = fl(a + b) and s + e = a + b exactly, unless the sum
+        overflows.
+
+    Cost: six additions a number.
+    """
     s = a + b
     c = s - a
     return s, (a - (s - c)) + (b - c)
@@ -24,14 +37,23 @@ def gap(
 ) -> tuple[Tensor, Tensor]:
     """How far the columns' sums of ``left`` and ``right`` can differ.
 
-    ``left``, ``right``: (rows, units, block), float64; None: zeros.  Units
-    are summed over classes: class c holds ``first[c]`` and each ``more[j]``
-    with ``label[j] == c`` (``first`` None: each unit is its own class).
-
-    Returns an upper bound on the exact difference's absolute value, zero only
-    where the sums are equal as real numbers, and the sum of all terms'
-    absolute values: (rows, classes, block).  Terms are added by error-free
+    Units are summed over classes: class c holds ``first[c]`` and each
+    ``more[j]`` with ``label[j] == c``.  Terms are added by error-free
     transformations, three levels deep; what is beyond them is bounded.
+
+    Parameters
+    ----------
+    left : (rows, units, block), float64
+    right : as ``left``, or None for zeros
+    first : int64 (classes,), or None: each unit is its own class
+    more, label : int64, a unit and its class each
+
+    Returns
+    -------
+    tuple
+        An upper bound on the exact difference's absolute value, zero only
+        where the sums are equal as real numbers, and the sum of all terms'
+        absolute values: both (rows, classes, block).
     """
     a = left if first is None else left[:, first]
     b = torch.zeros_like(a)
