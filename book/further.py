@@ -439,7 +439,9 @@ def measure(net, path, budget):
     x, y = samples()
     points = {1: 101, 2: 51, 8: 13}.get(len(path), 3)
     seen = interpolation.loss_curve(net, path, x, y, points=points)
-    proof = certificates.certify(net, path, x, y, budget=budget, initial=2)
+    proof = certificates.certify(
+        net, path, x, y, budget=budget, initial=2, error=False
+    )
     highest, place = proof.attained, proof.where
     if not proof.exact and seen.loss.max() > highest:
         highest, place = seen.loss.max().item(), seen.t[seen.loss.argmax()]

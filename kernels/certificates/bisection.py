@@ -18,7 +18,7 @@ from kernels.certificates.bounds import (
 )
 from kernels.certificates.engine import Task
 from kernels.certificates.errors import error_bounds
-from kernels.certificates.samples import Samples
+from kernels.certificates.samples import FAIR, Samples
 from kernels.runs.progress import progress
 
 # of an interval: loss bound, its rounding, error bound, measures at both ends
@@ -70,8 +70,8 @@ def bisect(task: Task) -> bool:
         top = min(own)
         known[k].upper, known[k].rounding = -top[0], top[5]
         known[k].error_upper = max(leaf[4] for leaf in own)
-        # the boxes' own rounding is larger
-        known[k].sharpen(*task.data.at(k, known[k].where)[:2])
+        if known[k].slack > FAIR * known[k].highest:  # boxes round more
+            known[k].sharpen(*task.data.at(k, known[k].where)[:2])
     return done
 
 

@@ -40,6 +40,7 @@ def certify(
     engine: str | None = None,
     seconds: float | None = None,
     threads: int | None = None,
+    error: bool = True,
 ) -> Certificate:
     """Bound the mean loss over the whole continuum of a path.
 
@@ -82,6 +83,9 @@ def certify(
     threads : that share the intervals of pieces; None: as many as torch has
         for one operation (``device.threads``).  No number of the result
         depends on them, unless ``seconds`` does end it.
+    error : whether pieces go on to the error's supremum once the loss is
+        within its tolerance; without, ``error_upper`` is what was found on
+        the way there: it holds, and may be far above.
 
     Returns
     -------
@@ -137,17 +141,26 @@ def certify(
         batch = max(1, _HELD // (widest * (initial + 1)))
     with torch.no_grad():
         data = Samples(network, path, x, y, loss, batch)
-        known, evaluations = _at_knots(data)
+        known, evaluations, sample = _at_knots(data)
         general = _unsettled(known)
         task = Task(
-            data, known, general, tolerance, budget, initial, seconds, threads
+            data,
+            known,
+            general,
+            tolerance,
+            budget,
+            initial,
+            seconds=seconds,
+            threads=threads,
+            error=error,
         )
         complete = not general or choose(task, engine)(task)
         worst = max(range(len(known)), key=lambda k: known[k].highest)
         top = known[worst]
         if top.slack > FINE * top.highest:
             top.sharpen(*data.at(worst, top.where)[:2])
-        sample = data.hardest(worst, top.where)
+        if general:
+            sample = data.hardest(worst, top.where)
     return _certificate(path, known, evaluations, complete, sample)
 
 
@@ -175,10 +188,14 @@ def _check_knots(network: Network, path: Path) -> None:
         before = knot
 
 
-def _at_knots(data: Samples) -> tuple[list[Known], int]:
-    """Evaluates each distinct function once; settles what that settles."""
+def _at_knots(data: Samples) -> tuple[list[Known], int, int]:
+    """Evaluates each distinct function once; settles what that settles.
+
+    Also how many there were, and the hardest sample at the highest knot.
+    """
     path = data.path
     known, evaluations = [], 0
+    most, sample = -math.inf, 0
     now: Any = None
     at: Any = None
     for k in progress(
@@ -191,9 +208,11 @@ def _at_knots(data: Samples) -> tuple[list[Known], int]:
             now = data.outputs(path.knots[k], f"path.knots[{k}]")
             at = data.measure(*now)
             evaluations += 1
+            if at[0] > most:
+                most, sample = at[0], data.hardest_of(now[0])
         if proof:
             known.append(_between(data, k - 1, proof, before, now, last, at))
-    return known, evaluations
+    return known, evaluations, sample
 
 
 def _between(

@@ -84,6 +84,7 @@ class Task:
     ``initial``: intervals a segment to begin with; ``seconds``: when to stop,
     or None; ``threads`` may share the work of an engine whose result does not
     depend on them.
+    ``error``: whether to work on for the error's supremum alone.
 
     An engine returns whether the goal was reached, and leaves a valid bound
     where it was not.
@@ -97,6 +98,7 @@ class Task:
     initial: int
     seconds: float | None = None
     threads: int = 1
+    error: bool = True
 
     def goal(self) -> float:
         """What the largest bound must come down to."""

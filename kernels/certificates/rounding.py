@@ -57,7 +57,7 @@ def features(
 ) -> tuple[Tensor, Tensor]:
     """The same of ``layer``'s features; layer 0 gives the input, exact."""
     h = network.features(theta, x, 0)
-    rho = torch.zeros_like(h)
+    rho = h.new_zeros(()).expand_as(h)
     for i, (weight, bias) in enumerate(theta[:layer], 1):
         z = network.linear(i, weight, h, bias)
         if norms and weight.dim() == 2:

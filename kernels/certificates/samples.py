@@ -17,7 +17,8 @@ from kernels.paths import Path
 from kernels.paths.structure import segment_proof
 
 FINE = 1e-8  # an allowance that small, relative, need not be sharper
-_FAIR = 1e-5  # nor one that small where many functions are evaluated
+_KEPT = 1 << 24  # inputs kept in float64; more are converted in blocks
+FAIR = 1e-5  # nor one that small where there are many functions
 
 
 class Samples:
@@ -40,6 +41,8 @@ class Samples:
         x = tensor("x", x)
         check_finite("x", x)
         self.x, self.batch = x.to(path.knots[0][0][0].device), batch
+        if x.numel() <= _KEPT:
+            self.x = self.x.double()
         like = self.x.new_empty(0, dtype=torch.float64)
         self.y = losses.targets(y, network.widths[-1], loss=loss, like=like)
 
@@ -57,7 +60,7 @@ class Samples:
         )
         if self._share(z, rho) > FINE:
             z, rho = self._all(lambda x: rounding.forward(net, theta, x))
-        if self._share(z, rho) > _FAIR:
+        if self._share(z, rho) > FAIR:
             sharp = self._all(
                 lambda x: twofold.forward(net, theta, theta, 0.0, x)
             )
@@ -118,6 +121,10 @@ class Samples:
         """The sample whose loss is the largest at one point of a segment."""
         (theta,) = self.points(segment, [s])
         z = torch.cat([self.network.forward(theta, x) for x in self.blocks()])
+        return self.hardest_of(z)
+
+    def hardest_of(self, z: Tensor) -> int:
+        """The sample whose loss is the largest, of outputs z."""
         return int(losses.sample_losses(z, self.y, self.loss).argmax())
 
     def limits(self, segment: int) -> Parameters:

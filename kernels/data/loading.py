@@ -1,5 +1,6 @@
 """`load` and `status`: datasets by name."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -159,19 +160,24 @@ def _read(name, root, *, download, device):
 
 
 def _read_digits():
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
+    package = find_spec("sklearn")  # whose import would take seconds
+    if package is None or package.origin is None:
         raise MissingData(
             "digits come with scikit-learn, which is not installed; run "
             "pip install scikit-learn"
-        ) from error
-    x, y = load_digits(return_X_y=True)
-    x = x.astype(np.uint8).reshape(-1, 1, 8, 8)  # levels 0 to 16
-    y = y.astype(np.int64)
+        )
+    file = Path(package.origin).parent / "datasets/data/digits.csv.gz"
+    if not file.exists():
+        raise MissingData(
+            f"scikit-learn has no file {file}; pip install "
+            "--force-reinstall scikit-learn brings it"
+        )
+    table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
+    x = table[:, :-1].reshape(-1, 1, 8, 8).copy()  # levels 0 to 16
+    y = table[:, -1].astype(np.int64)
     order = np.random.default_rng(0).permutation(len(x))
     train, test = order[:DIGITS_TRAIN], order[DIGITS_TRAIN:]
-    parts = (x[train], y[train], x[test], y[test])
+    parts: Any = (x[train], y[train], x[test], y[test])
     return Raw(
         *parts,
         digests=tuple(map(sha256, parts)),

@@ -118,7 +118,7 @@ def test_a_sum_over_a_big_image_is_printed_to_digits_that_hold():
 
 @pytest.mark.slow
 def test_two_quick_chapters_pass_on_another_processor():
-    names = ["dropout/straight_line", "subnetworks/memorization"]
+    names = ["dropout/certificates", "meanfield/neurons"]
     if any(render.state(name) == "stale" for name in names):
         pytest.skip("a chapter is stale")
     done = subprocess.run(

@@ -549,6 +549,12 @@ def test_certify_chooses_pieces_where_boxes_give_out():
     few = certificates.certify(net, path, x, y, engine="pieces", budget=2)
     assert not few.complete
     assert found.attained <= few.upper < np.inf
+    loose = certificates.certify(net, path, x, y, error=False)
+    assert loose.complete
+    assert loose.attained == found.attained
+    assert found.upper <= loose.upper <= 1.05 * loose.attained + 1e-11
+    assert loose.intervals < found.intervals
+    assert found.error_upper < loose.error_upper
     now = certificates.certify(net, path, x, y, engine="pieces", seconds=0)
     assert not now.complete
     assert found.attained <= now.upper < np.inf

@@ -21,8 +21,8 @@ def cut(task: Task) -> bool:
 
     As ``engine.Task`` says; an interval counts each time it is bounded.  What
     is left of the budget once the loss is within its tolerance goes to the
-    error's supremum.  Intervals that were never reached get the bound of
-    chords and boxes.
+    error's supremum, if ``task.error``.  Intervals that were never reached get
+    the bound of chords and boxes.
 
     Cost: forward passes at some sign changes / 12 places of a segment, and
     about five for each piece of the outputs.  Memory: as ``interval.bound``
@@ -40,12 +40,16 @@ def cut(task: Task) -> bool:
         budget=task.budget,
         seconds=task.seconds,
         threads=task.threads,
+        error=task.error,
     )
     for k, cover in zip(task.segments, covers):
         known = task.known[k]
         if cover.unreached:
             cover.fall_back(_boxes(task, k, known.cap))
-        for t in (cover.attained()[1], cover.error_attained()[1]):
+        places = [cover.attained()[1]]
+        if task.error:
+            places.append(cover.error_attained()[1])
+        for t in places:
             loss, slack, error, _ = data.at(k, t)
             known.found(loss, slack, error, t)
         known.upper = cover.upper

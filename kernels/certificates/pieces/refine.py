@@ -22,12 +22,14 @@ def refine(
     budget: int | None = None,
     seconds: float | None = None,
     threads: int = 1,
+    error: bool = True,
 ) -> bool:
     """Refine until the largest bound is within ``tolerance`` of what is found.
 
     ``floor``: the largest loss found elsewhere; ``budget``: how many times an
     interval is bounded, all covers together.  Returns whether it got there;
-    if so, what is left of the budget goes to the error's supremum.
+    if so, and with ``error``, what is left of the budget goes to the error's
+    supremum.
 
     ``threads`` share the intervals of a round, each with one thread an
     operation.  Whatever above the goal is in a round would have been bounded
@@ -68,7 +70,7 @@ def refine(
         while not over() and turn(lambda most: _highest(covers, goal(), most)):
             pass
         complete = max(cover.upper for cover in covers) <= goal()
-        if complete:
+        if complete and error:
             for cover in covers:
                 cover.stuck = False
             while not over() and turn(lambda most: _wrong(covers, most)):

@@ -7,6 +7,9 @@ from kernels.certificates.pieces import polynomials as poly
 from kernels.certificates.pieces.layers import Pieces
 from kernels.certificates.pieces.roots import isolate
 
+Boxed = tuple[tuple[Tensor, Tensor], Tensor]  # (piece, unit), features there
+Cuts = tuple[Tensor, Tensor, Tensor]  # piece, unit, place
+
 _UP = 1 + 1e-12
 
 
@@ -32,37 +35,40 @@ def relu(z: Pieces, slack: Tensor, gain: Tensor) -> tuple[Pieces, Tensor]:
     zero = (top == 0) & (low == 0)  # |ReLU| is at most rho there
     unsure = (middle.abs() <= reach) & ~zero
     piece, unit = torch.nonzero(unsure, as_tuple=True)
-    rho = rho * (on | zero)
-    cuts = None
+    rho = rho * (on | zero).to(rho.dtype)
+    boxed = cuts = None
     if len(piece):
-        h, cuts = _unsure(z, h, rho, on, piece, unit, slack, gain)
-    if cuts is None:
-        h = h * on
-        none = z.sample[:0]
-        out = Pieces(z.sample, z.lo, z.hi, h, rho)
-    else:
-        out, none = _cut(z, h, rho, on, *cuts)
+        boxed, cuts = _unsure(z, rho, on, piece, unit, slack, gain)
+    out = Pieces(z.sample, z.lo, z.hi, h * on.to(h.dtype), rho)
+    if boxed is not None:
+        (p, u), values = boxed
+        out.h[:, p, u] = values
+    cut = z.sample[:0]
+    if cuts is not None:
+        cut = z.sample[cuts[0]]
+        out = _cut(out, h, on, *cuts)
     out.h = out.h.unflatten(2, shape[1:])
     out.rho = out.rho.unflatten(1, shape[1:])
-    return out, none
+    return out, cut
 
 
 def _unsure(
     z: Pieces,
-    h: Tensor,
     rho: Tensor,
     on: Tensor,
     piece: Tensor,
     unit: Tensor,
     slack: Tensor,
     gain: Tensor,
-) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor] | None]:
-    """Settle each unsure (piece, unit); the cuts that remain, or None.
+) -> tuple[Boxed | None, Cuts | None]:
+    """Settle each unsure (piece, unit).
 
+    Returns the features of those that are boxed, and the cuts that remain.
     ``rho`` and ``on`` are changed in place.
     """
     radius = z.rho.flatten(1)[piece, unit]
-    c = poly.apply(poly.to_coefficients(len(h)), h[:, piece, unit])
+    h = z.h.flatten(2)[:, piece, unit]
+    c = poly.apply(poly.to_coefficients(len(h)), h)
     lo, hi = z.lo[piece], z.hi[piece]
     e, w = poly.rounding(c), hi - lo
     dev = poly.curvature(c) * w * w * (0.125 + 1e-12) + e
@@ -80,35 +86,37 @@ def _unsure(
 
     on[piece, unit] = active | boxed | (rest & (ends[0] > 0))
     rho[piece, unit] = torch.where(active, radius, 0.0)
+    lines = None
     if bool(boxed.any()):
         p, u = piece[boxed], unit[boxed]
         slope, mu = slope[boxed], mu[boxed]
-        if h.data_ptr() == z.h.data_ptr():
-            h = h.clone()
-        h[:, p, u] = slope * h[:, p, u] + mu
+        lines = (p, u), slope * h[:, boxed] + mu
         size = c[:, boxed].abs().sum(0) * slope + mu
         rho[p, u] = (slope * radius[boxed] + mu + 16 * poly.UNIT * size) * _UP
     if not bool(rest.any()):
-        return h, None
+        return lines, None
     piece, unit, radius = piece[rest], unit[rest], radius[rest]
     item, at, loose, zeta = isolate(c[:, rest], lo[rest], hi[rest], radius)
     stays = loose | (ends[0][rest] > 0)
     rho[piece, unit] = torch.where(stays, (radius + zeta) * _UP, 0.0)
     if not len(item):
-        return h, None
-    return h, (piece[item], unit[item], at)
+        return lines, None
+    return lines, (piece[item], unit[item], at)
 
 
 def _cut(
     z: Pieces,
-    h: Tensor,
-    rho: Tensor,
+    before: Tensor,
     on: Tensor,
     piece: Tensor,
     unit: Tensor,
     at: Tensor,
-) -> tuple[Pieces, Tensor]:
-    """Cut pieces at the places ``at``; there the units change sign."""
+) -> Pieces:
+    """Cut pieces at the places ``at``; there the units change sign.
+
+    ``before`` (q, P, units): what they pass on where they are on, and which
+    are ``on`` at each piece's start.
+    """
     order = torch.argsort(at)
     order = order[torch.argsort(piece[order], stable=True)]
     piece, unit, at = piece[order], unit[order], at[order]
@@ -125,15 +133,19 @@ def _cut(
     flat, times = torch.unique(
         child * units + unit.repeat_interleave(later), return_counts=True
     )
-    mask = on[parent]
     flat = flat[times % 2 == 1]
-    mask.view(-1)[flat] = ~mask.view(-1)[flat]
+    child, unit = flat // units, flat % units
     real = hi > lo
     if not bool(real.all()):
-        parent, lo, hi, mask = parent[real], lo[real], hi[real], mask[real]
-    h = h[:, parent] * mask
-    out = Pieces(z.sample[parent], lo, hi, h, rho[parent])
-    return out, z.sample[piece]
+        kept = real[child]
+        child, unit = (torch.cumsum(real, 0) - 1)[child[kept]], unit[kept]
+        parent, lo, hi = parent[real], lo[real], hi[real]
+    out = z.pick(parent)
+    out.lo, out.hi = lo, hi
+    origin = parent[child]
+    flipped = ~on[origin, unit]
+    out.h[:, child, unit] = before[:, origin, unit] * flipped
+    return out
 
 
 def divide(
