@@ -172,12 +172,12 @@ def _read_digits():
             f"scikit-learn has no file {file}; pip install "
             "--force-reinstall scikit-learn brings it"
         )
-    table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
+    table: np.ndarray = np.loadtxt(file, delimiter=",", dtype=np.uint8)
     x = table[:, :-1].reshape(-1, 1, 8, 8).copy()  # levels 0 to 16
     y = table[:, -1].astype(np.int64)
     order = np.random.default_rng(0).permutation(len(x))
     train, test = order[:DIGITS_TRAIN], order[DIGITS_TRAIN:]
-    parts: Any = (x[train], y[train], x[test], y[test])
+    parts = (x[train], y[train], x[test], y[test])
     return Raw(
         *parts,
         digests=tuple(map(sha256, parts)),
