@@ -454,8 +454,9 @@ chapter.show(splitting.Splitting(tree, along.loss[::4]))
 # The last term is for the smaller number of each pair, which rounds.
 # ```
 #
-# Below, on random networks of this width, is the largest $\rho$ of an output,
-# by {eq}`eq-ce-rho` and by {eq}`eq-ce-twofold`.
+# Below, on random networks of this width, is how far an output can be from
+# the exact one at most, by {eq}`eq-ce-rho` and by {eq}`eq-ce-twofold`, there
+# with the smaller number of its pair, which is left out in the end.
 
 # %%
 from kernels.certificates import rounding, twofold
