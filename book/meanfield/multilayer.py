@@ -883,8 +883,9 @@ draw_pairs(pairs, figures.axes(2, size=(7.2, 4.2)))
 # The recorded networks were trained on MNIST, on raw CIFAR-10 pixels (a copy
 # that went through JPEG, so not the official ones) and on VGG-16 features of
 # those, one to three of each width (on features one), where the paper has 20.
-# Which of the paper's cases are on record, and
-# how far in its own unit of time, step size times epochs, they went:
+# Which of the paper's cases are on record, with how many networks $n$, how far
+# they went in its own unit of time $T$, step size times epochs, their test
+# error there, and the points that dropping half of each layer adds to it:
 
 # %% tags=["remove-input"]
 DATA = {"mnist": 60_000, "digits": 1297}  # training examples; 50 000 else
@@ -982,16 +983,18 @@ drifted = {name: paper[f"drift {name}"] for name in scalings}
 known = judge(recorded, drifted, paper["pairs"], ROLES, 1.6)
 for claim, values in (known | judge_wide(recorded)).items():
     run.remeasure(claim, values)
+print(f"{'':22}     N  n  step     T  test error, %  points added")
 for name, mine in recorded.items():
     for n in sorted({c["width"] for c in mine}):
         same = [c for c in mine if c["width"] == n]
         how = same[0]["settings"]
         epochs = how["steps"] * 100 / DATA.get(how["dataset"], 50_000)
+        error, added = (
+            np.mean([at(key)(c) for c in same]) for key in ("error", "added")
+        )
         print(
-            f"{name:22} N = {n:5}: n = {len(same)}, step {how['step_size']:g},"
-            f" T = {how['step_size'] * epochs:.2g}, test error "
-            f"{np.mean([at('error')(c) for c in same]):5.2f} %, added "
-            f"{np.mean([at('added')(c) for c in same]):5.2f} points"
+            f"{name:22}{n:6}{len(same):3}{how['step_size']:6g}"
+            f"{how['step_size'] * epochs:6.2g}{error:15.2f}{added:14.2f}"
         )
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Raw CIFAR-10: test loss and error of three-layer networks and of their first halves against the step, N = 200 and N = 800."}, "figure": {"name": "fig-mm-risk-paper", "caption": "Raw CIFAR-10 pixels, three layers, mean and one standard deviation over the recorded trials: the counterpart of S20's Figure 1(b), which uses VGG-16 features and N up to 3200."}}

@@ -293,17 +293,19 @@ def judge_dimension(cells):
 
 def tell_dimension(cells):
     """The fits in words; the errors are standard errors over trials."""
+    print("exponents:")
     for depth in (3, 4):
         for first in ("|A|", "1 / (1/|A| − 1/N)"):
             found = exponents(cells, depth, finite=first != "|A|")
             errors = found.std(0, ddof=1) / len(found) ** 0.5
             told = zip((first, "d", "N"), found.mean(0), errors)
             words = ", ".join(f"{k} {m:+.2f} ± {e:.2f}" for k, m, e in told)
-            print(f"{depth} layers, exponents of {words}")
+            print(f"{depth} layers: {words}")
         where, number, level = needed(cells, depth)
         print(
-            f"  a change of {level:.2g} asks for {number.mean(1).round(1)} "
-            f"neurons at d = {where}: slope {fits.loglog(where, number)}"
+            f"  at d = {where} a change of {level:.2g} asks for\n"
+            f"  {number.mean(1).round(1)} neurons: slope "
+            f"{fits.loglog(where, number)}"
         )
     print(f"largest ratio at one number kept: {widths_apart(cells):.2f}")
 

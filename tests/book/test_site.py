@@ -287,6 +287,16 @@ def test_79_columns_of_code_fit(tab):
     assert room >= 0
 
 
+@pytest.mark.browser
+def test_printed_lines_are_seen_whole(tab):
+    tab.resize(1280)
+    cut = tab.evaluate("""[...document.querySelectorAll(
+      "article .output.stream pre")].filter(
+      e => e.scrollWidth > e.clientWidth).map(e => e.innerText.slice(0, 80))
+      """)
+    assert cut == []
+
+
 CONTRAST = """(() => {
   const light = c => {
     const [r, g, b] = c.map(v => v / 255).map(
