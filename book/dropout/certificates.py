@@ -438,8 +438,10 @@ chapter.show(splitting.Splitting(tree, along.loss[::4]))
 # 5$, added without error, a layer leaves at most
 #
 # $$
-# \rho' = |W|\,\rho + 5 n\, 2^{\omega + \eta - 4 \beta}
-#   + 2^{-96} \bigl( n\, 2^{\omega + \eta} + |b| \bigr) .
+# \begin{aligned}
+# \rho' = |W|\,\rho &+ 5 n\, 2^{\omega + \eta - 4 \beta} \\
+#   &+ 2^{-96} \bigl( n\, 2^{\omega + \eta} + |b| \bigr) .
+# \end{aligned}
 # $$ (eq-ce-twofold)
 # ```
 #
@@ -448,10 +450,9 @@ chapter.show(splitting.Splitting(tree, along.loss[::4]))
 # part $j$ and part $k$ is a whole number of at most $2^{2 \beta}$, and any sum
 # of them is one of at most $2^{53}$: float64 holds it. Parts are rounded, so
 # that part $k + 1$ is at most half a unit of part $k$. What is left out are
-# the products with $j + k = 6$, 7 and 8, and of what four parts leave of
-# either factor: each of the five is at most $n\, 2^{\omega + \eta - 4
-# \beta}$.
-# The last term is for the smaller number of each pair, which rounds.
+# the products with $j + k = 6$, 7 and 8, and those of what four parts leave of
+# either factor with the other: each of the five sums is at most $n\,
+# 2^{\omega + \eta - 4 \beta}$. The last term is for the smaller number of each pair, which rounds.
 # ```
 #
 # Below, on random networks of this width, is how far an output can be from
