@@ -126,12 +126,13 @@ scale = run.scale(
         ),
         "vgg11": dict(
             hidden=[64, 128, 256, 256] + [512] * 6,
-            models={"1/2": 2, "1/3": 1, "1/4": 1},
-            draws={"1/2": (2, 50), "1/3": (2, 50), "1/4": (2, 50)},
-            sgd_o=dict(step_size=5e-3, momentum=0.9, batch=100, halve=10),
-            sgd_a=dict(step_size=5e-3, momentum=0.9, batch=100, halve=20),
+            models={"1/2": 1, "1/3": 1, "1/4": 1},
+            draws={"1/2": (1, 20), "1/3": (1, 20), "1/4": (1, 20)},
+            sgd_o=dict(step_size=2e-2, momentum=0.9, batch=100, halve=4),
+            sgd_a=dict(step_size=2e-2, momentum=0.9, batch=100, halve=3),
             weight_decay=5e-4,
-            epochs=(60, 30),
+            epochs=(20, 14),
+            beyond=1,
             few=10000,  # training images that (B) is measured on
             mixed=True,
             dtype="float32",
@@ -189,15 +190,17 @@ def original(
     dtype,
     mixed,
     weight_decay=0.0,
+    beyond=5,
     **_,
 ):
-    """A network trained until it separates its data, and 5 epochs beyond."""
+    """A network trained to separation, and `beyond` epochs more."""
     d = samples(dataset, dtype)
     net = network(dataset, d, hidden)
     g = device.generator(0, "experiments", dataset, model)
     theta = net.init(generator=g, dtype=d.train.x.dtype)
     how = sgd(**sgd_o)
-    for part, most, stop in (("to", epochs[0], "separation"), ("on", 5, None)):
+    last = ("on", beyond, None)
+    for part, most, stop in (("to", epochs[0], "separation"), last):
         done = training.train(
             net,
             theta,
@@ -296,14 +299,24 @@ def best(s):
     return {"train": [loss, error], "test": held}
 
 
+OWN = {}  # {(dataset, model): an original's losses and errors}
+
+
+def own(d, net, theta, *, dataset, model, **_):
+    """(loss, error) of an original on both sets, computed once."""
+    if (dataset, model) not in OWN:
+        OWN[dataset, model] = {
+            name: training.evaluate(net, theta, part.x, part.y)
+            for name, part in (("train", d.train), ("test", d.test))
+        }
+    return OWN[dataset, model]
+
+
 def cell(**which):
     """Both experiments on one layer of one model, and the model itself."""
-    d, net, theta = trained = original(**which)
+    trained = original(**which)
     found = {k: which[k] for k in ("dataset", "model", "prune", "layer")}
-    found["O"] = {
-        name: training.evaluate(net, theta, part.x, part.y)
-        for name, part in (("train", d.train), ("test", d.test))
-    }
+    found["O"] = own(*trained, **which)
     found["A"] = best(experiment_a(*trained, **which))
     if which["layer"]:
         b = experiment_b(*trained, **which)
