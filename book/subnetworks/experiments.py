@@ -199,7 +199,7 @@ def original(
     d = samples(dataset, dtype)
     net = network(dataset, d, hidden)
     g = device.generator(0, "experiments", dataset, model)
-    theta = net.init(generator=g, dtype=d.train.x.dtype)
+    theta = net.init(generator=g, dtype=d.train.x.dtype, scale=shrink)
     how = sgd(**sgd_o)
     last = ("on", beyond, None)
     for part, most, stop in (("to", epochs[0], "separation"), last):
