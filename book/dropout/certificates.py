@@ -452,7 +452,8 @@ chapter.show(splitting.Splitting(tree, along.loss[::4]))
 # that part $k + 1$ is at most half a unit of part $k$. What is left out are
 # the products with $j + k = 6$, 7 and 8, and those of what four parts leave of
 # either factor with the other: each of the five sums is at most $n\,
-# 2^{\omega + \eta - 4 \beta}$. The last term is for the smaller number of each pair, which rounds.
+# 2^{\omega + \eta - 4 \beta}$. The last term is for the smaller number of each
+# pair, which rounds.
 # ```
 #
 # Below, on random networks of this width, is how far an output can be from

@@ -575,8 +575,6 @@ def crossing(
     sure = certificates.certify(net, path, x, y, budget=64, error=False)
     along = interpolation.loss_curve(net, path, x, y, points=11)
     line = interpolation.loss_curve(net, paths.straight(a, b), x, y, points=11)
-    top = (1 - 1e-9) * sure.attained  # of equals the first, on any processor
-    first = [part.attained >= top for part in sure.segments].index(True)
     return {
         "start": [training.evaluate(net, theta, x, y)[0] for theta in (a, b)],
         "star": training.evaluate(small, middle, x, y)[0],
@@ -585,7 +583,7 @@ def crossing(
         "line": float(line.loss.max()),
         "along": along.loss.tolist(),
         "certified": [sure.attained, sure.upper],
-        "where": (first + sure.segments[first].where) / len(path),
+        "where": sure.where,
         "complete": sure.complete,
         "intervals": [s.intervals for s in sure.segments if s.intervals],
         "epsilon": max(one.epsilon() for one in stable),

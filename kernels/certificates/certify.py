@@ -10,7 +10,11 @@ from torch import Tensor
 from kernels import states
 from kernels.certificates import rounding
 from kernels.certificates.bisection import bisect
-from kernels.certificates.certificate import Certificate, Segment
+from kernels.certificates.certificate import (
+    Certificate,
+    certificate,
+    first_of_highest,
+)
 from kernels.certificates.engine import Known, Task
 from kernels.certificates.errors import error_bounds
 from kernels.certificates.pieces import cut, deep
@@ -76,8 +80,8 @@ def certify(
     batch : samples at once; None: as many as hold one layer's activations at
         all points in 128 MiB.
     engine : "boxes", "pieces", or None: by a probe of the path (shallow
-        networks, short moves and convolutions get boxes, deep fully
-        connected networks pieces).
+        networks and short moves get boxes, deep fully connected networks
+        pieces, convolutions pieces where boxes would take far longer).
     seconds : None, or when to stop, wherever the bounds are then: results
         depend on the machine.
     threads : that share the intervals of pieces; None: as many as torch has
@@ -155,13 +159,13 @@ def certify(
             error=error,
         )
         complete = not general or choose(task, engine)(task)
-        worst = max(range(len(known)), key=lambda k: known[k].highest)
+        worst = first_of_highest([segment.highest for segment in known])
         top = known[worst]
         if top.slack > FINE * top.highest:
             top.sharpen(*data.at(worst, top.where)[:2])
         if general:
             sample = data.hardest(worst, top.where)
-    return _certificate(path, known, evaluations, complete, sample)
+    return certificate(path, known, evaluations, complete, sample)
 
 
 def choose(task: Task, engine: str | None = None) -> Callable[[Task], bool]:
@@ -261,60 +265,3 @@ def _unsettled(known: list[Known]) -> list[int]:
             segment.kind, segment.cap = "general", segment.upper
             unsettled.append(k)
     return unsettled
-
-
-def _contained(allowance: float, upper: float, attained: float) -> float:
-    """How much of ``upper`` is allowance: at most what ``attained`` leaves."""
-    return min(allowance, rounding.above(upper - attained, 0.0), upper)
-
-
-def _certificate(
-    path: Path,
-    known: list[Known],
-    evaluations: int,
-    complete: bool,
-    sample: int,
-) -> Certificate:
-    segments = tuple(
-        Segment(
-            start=k / len(path),
-            stop=(k + 1) / len(path),
-            kind=segment.kind,
-            upper=segment.upper,
-            attained=segment.attained,
-            exact=segment.upper - segment.attained <= segment.allowance,
-            error_upper=segment.error_upper,
-            error_attained=segment.error_attained,
-            intervals=segment.intervals,
-            rounding=_contained(
-                segment.allowance, segment.upper, segment.attained
-            ),
-            mismatch=segment.mismatch,
-            where=segment.where,
-            flips=segment.flips,
-        )
-        for k, segment in enumerate(known)
-    )
-    upper, allowance = max(
-        (segment.upper, segment.allowance) for segment in known
-    )
-    highest = max(range(len(known)), key=lambda k: segments[k].attained)
-    attained = segments[highest].attained
-    allowance = _contained(allowance, upper, attained)
-    error_upper = max(segment.error_upper for segment in segments)
-    error_attained = max(segment.error_attained for segment in segments)
-    return Certificate(
-        upper=upper,
-        attained=attained,
-        exact=upper - attained <= allowance,
-        complete=complete,
-        error_upper=error_upper,
-        error_attained=error_attained,
-        error_exact=error_upper <= error_attained,
-        evaluations=evaluations,
-        intervals=sum(segment.intervals for segment in segments),
-        segments=segments,
-        rounding=allowance,
-        where=(highest + segments[highest].where) / len(path),
-        sample=sample,
-    )

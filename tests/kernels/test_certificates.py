@@ -323,6 +323,29 @@ def test_quartic_with_a_unit_that_starts_at_its_switch():
         assert (value, t) == ((1, 1) if x > 0 else (0, t))
 
 
+def test_the_first_of_equal_maxima_is_shown():
+    """A function computed in two ways: which is higher is rounding."""
+    net = networks.mlp([3, 7, 6, 2])
+    last_bit = set()
+    for seed in range(12):
+        a, b = cases.drawn(net, seed), cases.drawn(net, seed + 100)
+        b = tuple((w / 100, c / 100) for w, c in b)
+        order = [
+            torch.randperm(h, generator=cases.seeded(seed)) for h in (7, 6)
+        ]
+        twin = paths.alignment.permute(net, a, order)
+        x, y = data(net, 5, seed)
+        y = (net.forward(a, x).argmin(1)).long()  # the ends are high
+        for knots in ((a, b, twin), (twin, b, a)):
+            path = paths.Path([*knots])
+            found = certificates.certify(net, path, x, y)
+            assert found.where == 0
+            highest = [part.attained for part in found.segments]
+            assert found.attained == max(highest)
+            last_bit.add(highest[1] > highest[0])
+    assert last_bit == {True, False}
+
+
 # the 0-1 error
 
 

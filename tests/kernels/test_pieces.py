@@ -524,6 +524,58 @@ def test_flips_are_the_sign_changes():
 # as certify's engine
 
 
+def convolved(depth, width):
+    """Convolutions of 8 x 8 images, two pools, a linear layer."""
+    pools = {1: (Pool("max", 2),), depth - 2: (Pool("max", 2),)}
+    convolutions = [
+        Layer(width, True, 3, 1, pools=pools.get(i, ()))
+        for i in range(depth - 1)
+    ]
+    return Network((1, 8, 8), (*convolutions, Layer(3, True)))
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "share", "pieces"),
+    [(3, 4, 1.0, False), (10, 24, 0.03, True)],
+)
+def test_the_probe_knows_convolutions(depth, width, share, pieces):
+    """Shallow ones get boxes; where boxes are hopeless, pieces close."""
+    net = convolved(depth, width)
+    theta, other = cases.drawn(net, 1), cases.drawn(net, 2)
+    end = networks.tree.map(lambda p, q: p + share * (q - p), theta, other)
+    path, (x, y) = paths.straight(theta, end), labelled(net, 4, 3)
+    found = certificates.certify(net, path, x, y, error=False)
+    assert found.complete
+    assert (found.segments[0].flips is not None) == pieces
+    other = "boxes" if pieces else "pieces"
+    forced = certificates.certify(
+        net, path, x, y, error=False, engine=other, budget=50
+    )
+    assert forced.complete != pieces
+    assert max(found.attained, forced.attained) <= min(
+        found.upper, forced.upper
+    )
+
+
+@pytest.mark.parametrize("depth", [14, 20])
+def test_rounding_does_not_stop_deep_lines(depth):
+    """What it can do stays far below the tolerance, where |W|'s would not."""
+    net = networks.mlp([4, *[9] * (depth - 1), 3])
+    theta, other = cases.drawn(net, 1), cases.drawn(net, 2)
+    x, y = labelled(net, 4, 3)
+    found = certificates.certify(
+        net, paths.straight(theta, other), x, y, error=False
+    )
+    assert found.complete
+    assert found.segments[0].flips > 0
+    assert found.upper <= 1.05 * found.attained + 1e-11
+    assert found.rounding < 1e-6 * found.attained
+    for s in np.linspace(0, 1, 201):
+        z = forward(net, theta, other, s, x)
+        at = losses_at(z, y.numpy(), "cross_entropy").mean()
+        assert at <= found.upper
+
+
 def test_certify_chooses_pieces_where_boxes_give_out():
     net = networks.mlp([4, *[32] * 10, 3])
     theta, other = (
