@@ -574,7 +574,7 @@ def crossing(*, kind, s):
 
 def certified(net, path, x, y):
     """What pieces prove of a path, in plain numbers."""
-    sure = certificates.certify(net, path, x, y, engine="pieces")
+    sure = certificates.certify(net, path, x, y)
     return {
         "loss": [sure.attained, sure.upper],
         "accuracy": [
