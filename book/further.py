@@ -13,9 +13,8 @@
 
 # %% tags=["parameters"]
 profile = "laptop"  # "paper" runs more pairs of networks and wider ones
-images = 600  # from 100 to 1297: training images, of the digits
 pairs = 3  # pairs of networks of each shape
-epochs = 60  # of training an end
+epochs = 40  # of training an end
 steps = 300  # of training a curve's bend
 draws = 50  # patterns tried for a dropout network
 budget = 200  # intervals that a certificate may bound
@@ -35,7 +34,6 @@ from book.tools import chapter
 run = chapter.start(
     "further",
     profile,
-    images=images,
     pairs=pairs,
     epochs=epochs,
     steps=steps,
@@ -221,14 +219,12 @@ run = chapter.start(
 #
 # Two architectures on the 8 × 8 digits: a deep, narrow one, the kind on which
 # {cite}`nguyen2021` find that dropout fails, and a wide one that is trained
-# with dropout. All of them see 600 training images; losses are training losses
-# on these.
+# with dropout. Losses are training losses.
 
 # %%
 scale = run.scale(
     laptop=dict(
         nets={"deep": [40] * 6, "wide": [128] * 2},
-        images=images,
         pairs=pairs,
         epochs=epochs,
         bend=dict(steps=steps, step_size=0.05),
@@ -239,7 +235,6 @@ scale = run.scale(
     ),
     paper=dict(
         nets={"deep": [40] * 6, "wide": [640] * 2},
-        images=1297,
         pairs=10,
         epochs=100,
         bend=dict(steps=5000, step_size=0.05),
@@ -271,7 +266,7 @@ run.uses(data.load("digits"))
 def samples():
     """The training set."""
     d = data.load("digits", normalize="global").to(dtype=torch.float64)
-    return d.train.x[: scale["images"]], d.train.y[: scale["images"]]
+    return d.train.x, d.train.y
 
 
 def end(name, hidden, seed, *, epochs, **_):
