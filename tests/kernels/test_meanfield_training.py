@@ -301,9 +301,14 @@ def test_a_loss_that_is_not_finite_stops_the_run():
 
 def test_weights_that_are_not_finite_stop_the_run():
     """One step: its own loss is finite, what it leaves is not."""
+
+    def far(batch, g):  # inputs so large that the weights surely overflow
+        x, y = fresh(batch, g)
+        return 1000 * x, y
+
     with pytest.raises(FloatingPointError, match=r"weight.*step 1 .*1e\+38"):
         meanfield.train(
-            start(), fresh, step_size=1e38, steps=1, generator=generator()
+            start(), far, step_size=1e38, steps=1, generator=generator()
         )
 
 
