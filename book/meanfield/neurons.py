@@ -702,8 +702,8 @@ draw_choice(paper["choice"])
 # (in all), where a random quarter costs 14; at once by 17, 13 and 41 per cent
 # at $N$ = 64, 128 and 256. On the digits the weakest quarter of $N = 128$ costs
 # 0.01 of test loss, a random one 0.14. For half, no: by {eq}`eq-mn-influence`
-# at once, it can be far worse than a random half, or far better, and nothing
-# says which, since gates then move by 1 and the second order decides, in which
+# at once, it can be far worse than a random half, or far better, and first order
+# does not say which: gates then move by 1 and the second order decides, in which
 # neurons act in pairs. Going gradually mends that on the digits (at $N = 128$,
 # a test loss of 0.29 against 0.67 at random) and not reliably on the Gaussians.
 # Better halves exist, as the search shows; first-order mean-field theory does
