@@ -14,6 +14,7 @@ from kernels import states
 from kernels.networks import checks, tree
 from kernels.networks.aliases import Parameters
 from kernels.networks.checks import check_parameters, one_of, whole
+from kernels.networks.convolution import convolve
 from kernels.networks.layers import Layer, shape_after
 
 
@@ -151,7 +152,7 @@ class Network:
         layer = self.layers[i - 1]
         if layer.kernel is None:
             return functional.linear(h, weight, bias)
-        return functional.conv2d(
+        return convolve(
             h, weight, bias, stride=layer.stride, padding=layer.padding
         )
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kernels.networks import Network, columns
+from kernels.networks.convolution import convolve
 from kernels.networks.kept import sizes as kept_sizes
 
 
@@ -64,14 +65,7 @@ def forward(net: Network, layers, h: Tensor) -> Tensor:
         if layer.kernel is None:
             h = _linear(weight, bias, h)
         else:
-            h = functional.conv2d(
-                h,
-                weight.flatten(0, 1),
-                None if bias is None else bias.flatten(),
-                stride=layer.stride,
-                padding=layer.padding,
-                groups=1 if h.shape[1] == weight.shape[2] else len(weight),
-            )  # (n, draws * out, H, W)
+            h = _convolve(layer, weight, bias, h)
         if i < net.depth:
             h = torch.relu(h)
             for pool in layer.pools:
@@ -80,6 +74,18 @@ def forward(net: Network, layers, h: Tensor) -> Tensor:
                 h = h.unflatten(1, weight.shape[:2]).flatten(2)
                 h = h.transpose(0, 1)  # (draws, n, channels * H * W)
     return h
+
+
+def _convolve(layer, weight, bias, h):
+    """Maps (n, draws * out, H, W), of one input for all or of one each."""
+    offset = None if bias is None else bias.flatten()
+    how = {"stride": layer.stride, "padding": layer.padding}
+    if h.shape[1] == weight.shape[2]:
+        return convolve(h, weight.flatten(0, 1), offset, **how)
+    groups = len(weight)
+    return functional.conv2d(
+        h, weight.flatten(0, 1), offset, groups=groups, **how
+    )
 
 
 def _linear(weight, bias, h):

@@ -7,6 +7,7 @@ import torch
 
 from kernels import dropout, subnetworks, training
 from kernels.networks import Layer, Network, Pool, mlp
+from kernels.networks.convolution import convolve
 from kernels.training.dropout import forward
 from kernels.training.precision import Precision
 
@@ -188,6 +189,55 @@ def test_subnetworks_in_bfloat16(case, tmp_path):
             net, theta, x, y, generator=generator(7), store=tmp_path / "True",
             **how,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("channels", [1, 3, 40])
+@pytest.mark.parametrize(
+    ("size", "side", "stride", "padding"),
+    [
+        ((4, 4), 3, 1, 1),
+        ((5, 2), 3, 1, 1),
+        ((1, 1), 1, 1, 0),
+        ((7, 6), 3, 2, 1),
+        ((5, 5), 5, 1, 0),
+        ((2, 3), 2, 1, 2),
+        ((9, 9), 3, 1, 1),  # too large: torch's own convolution
+    ],
+)
+def test_a_bfloat16_convolution_and_its_gradients(
+    channels, size, side, stride, padding
+):
+    """Within bfloat16's rounding of the sums of these numbers in float64."""
+    shapes = (5, channels, *size), (7, channels, side, side), (7,)
+    g = generator(8)
+    parts = [torch.randn(s, generator=g).bfloat16() for s in shapes]
+    how = dict(stride=stride, padding=padding)
+    exact = [p.double().requires_grad_() for p in parts]
+    z = torch.nn.functional.conv2d(*exact, **how)
+    seen = torch.randn(z.shape, generator=g).bfloat16()
+    z.backward(seen.double())
+    terms = torch.nn.functional.conv2d(*[p.abs() for p in exact], **how)
+    last = parts[0].contiguous(memory_format=torch.channels_last)
+    for h in (parts[0], last):
+        near = [h.clone(), *(p.clone() for p in parts[1:])]
+        near = [p.requires_grad_() for p in near]
+        found = convolve(*near, **how)
+        assert found.shape == z.shape
+        assert found.dtype == torch.bfloat16
+        # one rounding of the result, and float32's of its sum
+        assert ((found - z).abs() <= 2**-8 * z.abs() + 2**-16 * terms).all()
+        found.backward(seen)
+        for one, other in zip(near, exact):
+            gap = (one.grad - other.grad).norm()
+            assert gap <= 2**-7 * other.grad.norm()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_other_convolutions_are_torchs_own(dtype):
+    h = torch.randn((3, 5, 4, 4), generator=generator(), dtype=dtype)
+    weight = torch.randn((6, 5, 3, 3), generator=generator(1), dtype=dtype)
+    expected = torch.nn.functional.conv2d(h, weight, None, padding=1)
+    assert torch.equal(convolve(h, weight, None, padding=1), expected)
 
 
 def test_what_mixed_precision_does_not_take():
