@@ -692,15 +692,15 @@ for name in ("main", "deviation-1"):
     mine = run.recorded.get(name, [])
     for n in sorted({c["width"] for c in mine if c["width"] >= 800}):
         same = [c for c in mine if c["width"] == n]
-        for which in ("train_loss", "loss"):
+        for which, kind in (("train_loss", "training"), ("loss", "test")):
             at = [v for v in (crossing(c, which) for c in same) if v]
             if not at:
-                print(f"{n:5}: the {which} does not fall to 0.062")
+                print(f"{n:5}: the {kind} loss does not fall to 0.062")
                 continue
             mean = {k: np.mean([v[k] for v in at]) for k in at[0]}
             print(
                 f"{n:5}  {same[0]['settings']['std'][1]:5g}    "
-                f"{'training' if which == 'train_loss' else 'test':9}"
+                f"{kind:9}"
                 f"   {mean['train_loss']:.3f}   {mean['loss']:.3f}"
                 f"   {mean['error']:.2f} %   {mean['half_error']:.2f} %"
                 f"   (n = {len(at)})"

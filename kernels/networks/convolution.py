@@ -7,6 +7,12 @@ from torch.nn import functional
 _PLACES = 16  # of an output map, up to which the product is faster
 
 
+def _halved(h: Tensor) -> bool:
+    """Whether a CPU's products of ``h`` take bfloat16 inputs."""
+    cast = h.dtype == torch.float32 and torch.is_autocast_enabled("cpu")
+    return h.device.type == "cpu" and (h.dtype == torch.bfloat16 or cast)
+
+
 def convolve(
     h: Tensor,
     weight: Tensor,
@@ -19,9 +25,10 @@ def convolve(
 
     What each output place reads, laid side by side, times the weight: the
     same sums in another order.  Done for bfloat16 maps of few places on a CPU,
-    where oneDNN 3.12's gradient of the weight is slow: forward and backward of
-    512 channels at 4 × 4 and 2 × 2 take 55 and 47 ms with ``conv2d``, 27 and
-    12 so (batch 100, two AVX-512 cores with AMX; at 8 × 8 it is the slower).
+    autocast's too, where oneDNN 3.12's gradient of the weight is slow: forward
+    and backward of 512 channels at 4 × 4 and 2 × 2 take 55 and 47 ms with
+    ``conv2d``, 27 and 12 so (batch 100, two cores with AMX; at 8 × 8 ``conv2d``
+    is the faster).
 
     Parameters
     ----------
@@ -39,8 +46,7 @@ def convolve(
     places = [
         (size + 2 * padding - side) // stride + 1 for size in h.shape[2:]
     ]
-    few = places[0] * places[1] <= _PLACES
-    if not few or h.dtype != torch.bfloat16 or h.device.type != "cpu":
+    if places[0] * places[1] > _PLACES or not _halved(h):
         return functional.conv2d(
             h, weight, bias, stride=stride, padding=padding
         )

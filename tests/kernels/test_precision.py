@@ -232,6 +232,15 @@ def test_a_bfloat16_convolution_and_its_gradients(
             assert gap <= 2**-7 * other.grad.norm()
 
 
+def test_autocast_gives_what_bfloat16_parts_give():
+    shapes = (5, 3, 4, 4), (7, 3, 3, 3), (7,)
+    parts = [torch.randn(s, generator=generator()) for s in shapes]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = convolve(*parts, padding=1)
+    expected = convolve(*[p.bfloat16() for p in parts], padding=1)
+    assert torch.equal(found, expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_other_convolutions_are_torchs_own(dtype):
     h = torch.randn((3, 5, 4, 4), generator=generator(), dtype=dtype)
