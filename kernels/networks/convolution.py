@@ -27,8 +27,8 @@ def convolve(
     same sums in another order.  Done for bfloat16 maps of few places on a CPU,
     autocast's too, where oneDNN 3.12's gradient of the weight is slow: forward
     and backward of 512 channels at 4 × 4 and 2 × 2 take 55 and 47 ms with
-    ``conv2d``, 27 and 12 so (batch 100, two cores with AMX; at 8 × 8 ``conv2d``
-    is the faster).
+    ``conv2d``, 27 and 12 so (batch 100, two cores with AMX); at 8 × 8
+    ``conv2d`` is faster.
 
     Parameters
     ----------
