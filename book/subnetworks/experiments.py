@@ -407,6 +407,17 @@ def draw_layers(cells, prunes):
     figures.legend(axes[0, 1])
 
 
+def print_layers(cells):
+    """Training loss and test error of a model, layer by layer."""
+    print("       training loss of       test error (%) of")
+    print("layer      O       A       B      O     A     B")
+    for c in sorted(cells, key=lambda c: c["layer"]):
+        who = [c.get(w) for w in "OAB"]
+        losses = [f"{w['train'][0]:8.4f}" if w else 8 * " " for w in who]
+        wrong = [f"{100 * w['test'][1]:6.1f}" for w in who if w]
+        print(f"{c['layer']:5}", *losses, " ", *wrong, sep="")
+
+
 def of(cells, dataset):
     """The cells of one network."""
     return [c for c in cells if c["dataset"] == dataset]
@@ -1133,11 +1144,7 @@ draw_paths(walked["mnist"])
 
 # %%
 cifar = of(recorded["cells"], "cifar10")
-for c in cifar:
-    parts = [f"{w} {c[w]['train'][0]:.4f}" for w in "OAB" if w in c]
-    wrong = [f"{w} {100 * c[w]['test'][1]:.1f}" for w in "OAB" if w in c]
-    print(f"f = {c['prune']}, layer {c['layer']}: loss", *parts, end="; ")
-    print("test error (%)", *wrong)
+print_layers(cifar)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "CIFAR-10, five layers of 500: training loss and test error against the layer; subnetworks stay near the original in training loss at every layer, dropout from the first layer guesses."}, "figure": {"name": "fig-se-cifar", "caption": "CIFAR-10 (JPEG copies), five layers of 500, f = 1/2, one model: the counterpart of N21's Figure 1 (middle)."}}
 draw_layers(cifar, ["1/2"])

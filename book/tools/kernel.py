@@ -112,6 +112,11 @@ def watch(parent, scratch, pause=1.0):
     os._exit(1)
 
 
+def worth_saying(record):
+    """Not that an idle kernel was interrupted: stopping one begins so."""
+    return "KeyboardInterrupt caught" not in record.getMessage()
+
+
 def main(said, rest):
     """Be a kernel until told to stop, or until the parent ends."""
     word = json.loads(said)
@@ -128,6 +133,10 @@ def main(said, rest):
 
         def load_config_file(self, *_, **__):
             """Nobody's configuration."""
+
+        def init_kernel(self):
+            super().init_kernel()
+            self.log.addFilter(worth_saying)
 
         def init_poller(self):
             """`watch` looks after the parent; elsewhere ipykernel does."""

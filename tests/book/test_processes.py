@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from jupyter_client import KernelManager
 
-from book.tools import notebooks, records, render, site
+from book.tools import kernel, notebooks, records, render, site
 
 ROOT = records.ROOT
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -150,3 +151,25 @@ def test_outputs_edited_by_hand_are_named(tmp_path):
         assert "its outputs are not those of its rendering" in said
     cell.outputs = []
     assert len(notebooks.edits(nb)) == 1
+
+
+def test_a_kernel_that_is_stopped_does_not_say_so(tmp_path):
+    """jupyter_client interrupts before it stops, and ipykernel logs that."""
+    said = tmp_path / "stderr"
+    with kernel.scratch() as folder, said.open("w") as stderr:
+        km = kernel.manager(KernelManager, folder)()
+        km.start_kernel(stderr=stderr)
+        client = km.blocking_client()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        client.execute_interactive(
+            "log = get_ipython().kernel.log\n"
+            "log.error('KeyboardInterrupt caught in kernel.')\n"
+            "log.error('something else')",
+            timeout=60,
+        )
+        client.stop_channels()
+        km.shutdown_kernel()
+    text = said.read_text("utf-8")
+    assert "something else" in text
+    assert "KeyboardInterrupt" not in text

@@ -126,13 +126,13 @@ class Moving:
             ]
         )
 
-    def _bend(self, c: Tensor) -> Tensor:
-        """At least |D c| / 2, by the norms of D's rows and of c's pieces."""
+    def _bend(self, c: Tensor) -> tuple[Tensor, Tensor]:
+        """At least |D c| / 2, a product of D's rows' norms and the pieces'."""
         floor = 1e-150  # squares of less may underflow
         rows = self.step.flatten(1).norm(dim=1) * (1 + 1e-12) + floor
         size = c.flatten(1).norm(dim=1) * (1 + 1e-12) + floor
         rows = rows / 2 if c.dim() == 2 else rows[:, None, None] / 2
-        return size.reshape(-1, *[1] * (c.dim() - 1)) * rows
+        return size.reshape(-1, *[1] * (c.dim() - 1)), rows
 
     def linear(self, pieces: Pieces, cap: int) -> Pieces:
         """The pre-activations, as pieces.
@@ -156,7 +156,7 @@ class Moving:
             factor = poly.LEBESGUE[q] * poly.LEBESGUE[to]
         gamma = self.gamma(factor, to)
         z = self.products(h)
-        spread = torch.add(pieces.rho, rough, alpha=gamma)
+        spread = rough.mul_(gamma).add_(pieces.rho)
         bias = None
         if self.bias is not None:
             bias = self.bias.abs()
@@ -165,8 +165,8 @@ class Moving:
             bias = gamma * bias
         rho = self.network.linear(self.i, self.size, spread, bias)
         if bent is not None:
-            rho = rho + self._bend(bent)
-        rho = rho * (1 + 4 * (self.length + 8) * poly.UNIT) + poly.TINY
+            rho = rho.addcmul_(*self._bend(bent))
+        rho.mul_(1 + 4 * (self.length + 8) * poly.UNIT).add_(poly.TINY)
         return Pieces(pieces.sample, pieces.lo, pieces.hi, z, rho)
 
 

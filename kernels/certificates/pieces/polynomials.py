@@ -59,7 +59,7 @@ def largest(values: Tensor) -> Tensor:
     """The largest size at the nodes: values (q, …) to (…)."""
     found = values[0].abs()
     for one in values[1:]:
-        found = torch.maximum(found, one.abs())
+        torch.maximum(found, one.abs(), out=found)
     return found
 
 

@@ -1,5 +1,7 @@
 """ReLU on pieces: what is stable passes, what flips is boxed or cut."""
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 
@@ -28,18 +30,18 @@ def relu(z: Pieces, slack: Tensor, gain: Tensor) -> tuple[Pieces, Tensor]:
     """
     shape, rho = z.rho.shape, z.rho.flatten(1)
     h = z.h.flatten(2)
-    top, low = h.amax(0), h.amin(0)
-    middle = (top + low) / 2
-    reach = ((top - low) * (poly.LEBESGUE[len(h)] / 2) + rho) * _UP
+    top, low = reduce(torch.maximum, h), reduce(torch.minimum, h)
+    middle = top + low  # twice the middle, and twice the reach
     on = middle > 0
-    zero = (top == 0) & (low == 0)  # |ReLU| is at most rho there
-    unsure = (middle.abs() <= reach) & ~zero
+    reach = (top - low).mul_(poly.LEBESGUE[len(h)])
+    reach.add_(rho, alpha=2).mul_(_UP)
+    unsure = middle.abs_() <= reach
     piece, unit = torch.nonzero(unsure, as_tuple=True)
-    rho = rho * (on | zero).to(rho.dtype)
+    rho = rho * on
     boxed = cuts = None
     if len(piece):
         boxed, cuts = _unsure(z, rho, on, piece, unit, slack, gain)
-    out = Pieces(z.sample, z.lo, z.hi, h * on.to(h.dtype), rho)
+    out = Pieces(z.sample, z.lo, z.hi, h * on, rho)
     if boxed is not None:
         (p, u), values = boxed
         out.h[:, p, u] = values
@@ -76,6 +78,7 @@ def _unsure(
     least = (ends.amin(0) - dev - radius) - e
     most = (ends.amax(0) + dev + radius) + e
     active, flat = least >= 0, most <= 0
+    active |= (h == 0).all(0)  # |ReLU| is at most radius there
     # on a line: how far from it ReLU can be
     slope = most / (most - least)
     mu = slope * -least / 2 * _UP

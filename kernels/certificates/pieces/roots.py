@@ -31,7 +31,7 @@ def isolate(
     bend, loss = poly.curvature(c), poly.rounding(c)
     zeta = torch.zeros_like(lo)
     loose = torch.zeros_like(lo, dtype=torch.bool)
-    cuts = []
+    cuts, alone = [], []  # alone: parts with one root
     item = torch.arange(len(lo), device=lo.device)
     a, b = lo, hi
     pa, pb = poly.evaluate(c, a), poly.evaluate(c, b)
@@ -56,11 +56,7 @@ def isolate(
             cut = small & ~same
             cuts.append((item[cut], (a[cut] + b[cut]) / 2))
         if bool(single.any()):
-            at = newton(c[:, item[single]], a[single], b[single], pa[single])
-            left = poly.evaluate(c[:, item[single]], at).abs() + e[single]
-            _raise(zeta, item[single], left)
-            loose[item[single]] = True
-            cuts.append((item[single], at))
+            alone.append([v[single] for v in (item, a, b, pa)])
         rest = ~(clear | small | single)
         item, a, b, pa, pb = (v[rest] for v in (item, a, b, pa, pb))
         m = (a + b) / 2
@@ -68,6 +64,12 @@ def isolate(
         item = torch.cat([item, item])
         a, b = torch.cat([a, m]), torch.cat([m, b])
         pa, pb = torch.cat([pa, pm]), torch.cat([pm, pb])
+    if alone:
+        item, a, b, pa = map(torch.cat, zip(*alone))
+        at = newton(c[:, item], a, b, pa)
+        _raise(zeta, item, poly.evaluate(c[:, item], at).abs() + loss[item])
+        loose[item] = True
+        cuts.append((item, at))
     if not cuts:
         return item, a, loose, zeta
     item, at = (torch.cat(part) for part in zip(*cuts))
