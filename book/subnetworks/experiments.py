@@ -143,7 +143,8 @@ scale = run.scale(
 
 # %% [markdown]
 # The originals are trained until they make no error on the training set, and
-# five epochs beyond, without dropout or weight decay.
+# five epochs beyond (VGG-11 one), without dropout; VGG-11 alone has weight
+# decay.
 
 # %% tags=["hide-input"]
 import functools
@@ -619,7 +620,8 @@ at_t = {
     }
     for what in ("loss", "error")
 }
-limits = {f"certified: {n}": three[n]["upper"] for n in order}
+bounds_of = {n: three[n].get("upper") for n in order}
+limits = {f"certified: {n}": v for n, v in bounds_of.items() if v}
 wrong = {name: 100 * v for name, v in at_t["error"].items()}
 shown = explorer.Explorer(
     "Three paths between two networks",
@@ -1033,8 +1035,9 @@ print_table1(published)
 # ## At the paper's scale
 #
 # The record holds ten layers of 245 on MNIST with pixels in $[-1, 1]$, two
-# models at $f = 1/2$, one at $1/3$ and $1/4$, and five layers of 500 on
-# CIFAR-10, one model at $f = 1/2$. All of it ran on CPU cores.
+# models at $f = 1/2$, one at $1/3$ and $1/4$, and one model each, at $f =
+# 1/2$, of five layers of 500 and of VGG-11 on CIFAR-10. All of it ran on CPU
+# cores.
 
 
 # %% tags=["remove-cell"]
@@ -1165,6 +1168,33 @@ draw_layers(cifar, ["1/2"])
 # on for five epochs beyond. Half a layer's features, read by a new network,
 # seem to say less about images not seen.
 #
+# ### VGG-11
+#
+# At full width, on the same JPEG copies, products in bfloat16. The original
+# makes no error on its 50 000 images after 11 epochs.
+
+# %%
+vgg = of(recorded["cells"], "vgg11")
+print_layers(vgg)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "CIFAR-10, VGG-11: training loss and test error against the layer; subnetworks stay within 0.05 of the original in training loss and within 6 points of it in test error, closer towards the output; dropout guesses from the first three layers and comes near the original from layer 7 on."}, "figure": {"name": "fig-se-vgg", "caption": "CIFAR-10 (JPEG copies), VGG-11, f = 1/2, one model: the counterpart of N21's Figure 1 (right). Subnetworks (A) fit at every layer; dropout (B) guesses up to layer 3, and comes near from layer 7 on."}}
+draw_layers(vgg, ["1/2"])
+
+# %% [markdown]
+# {numref}`fig-se-vgg` is the paper's picture again. In training loss (A) is
+# within 0.05 nats of the original at every layer, within 0.003 from layer 4
+# on. (B) from layers 1, 2 or 3 on is a guess: the best factor is 0 or close to
+# it, what is left computes nothing of use. It is better from layer to layer
+# after that, with 0.94 from layer 6 on and 0.09 from layer 7 on. In test error
+# (A) is 5.3 points above the original's 19.6 per cent at layer 0, more than the
+# two that we had called close, and 0.1 to 0.4 from layer 7 on. We looked for a
+# mistake of ours first. At layer 0 no feature is left out: $\xi_0$ reads the
+# images, and is a VGG-11 of half the width, trained for ten epochs. So there
+# the narrow network, or its short training, costs those points; further up,
+# where $\xi_l$ has fewer layers to learn anew and half of the features to read,
+# it errs less, not more. It is one model with one draw a
+# layer; its spread has not been measured.
+#
 # ## Verdict
 
 # %% tags=["remove-input"]
@@ -1173,15 +1203,18 @@ run.verdict()
 # %% [markdown]
 # ## Deviations, and what to make of them
 #
-# - **What is not here.** VGG-11, until its cells are recorded: they are cases
-#   of the paper profile (`vgg11`), some hours of two CPU cores a model.
+# - **What is not here.** On CIFAR-10 $f = 1/3$ and $1/4$, a second model of
+#   either network, and with it a path between two: they are cases of the paper
+#   profile (`cifar10`, `vgg11`), VGG-11's some hours of two CPU cores a model.
 # - **How many, how long.** On MNIST two models instead of ten, one at $f =
 #   1/3$ and $1/4$; five draws for (A), there two, instead of 20, trained for at
 #   most 16 epochs with a step size that falls from 0.01 by halves, instead of
 #   100 to 400 epochs at a constant one. On CIFAR-10 one model, two draws for
-#   (A), at most 60 epochs, and 50 draws for (B). All this makes our (A) worse
-#   than it could be: the infimum in {eq}`eq-se-q` is only lower. For (B) on
-#   MNIST all 200 draws, at the smaller $f$ 50.
+#   (A), at most 60 epochs, and 50 draws for (B). Of VGG-11 one model, at most
+#   15 epochs and one beyond separation; one draw for (A), at most 10 epochs;
+#   20 draws for (B), compared and scaled on the first 10 000 training images.
+#   All this makes our (A) worse than it could be: the infimum in {eq}`eq-se-q`
+#   is only lower. For (B) on MNIST all 200 draws, at the smaller $f$ 50.
 # - **100 or 200 draws.** In the lower layers, where every draw guesses, the
 #   second hundred changes little. Halfway up it can still matter: from layer 7
 #   on in model 1 the best loss fell from 1.293 to 0.967, from layer 8 on in
@@ -1189,7 +1222,10 @@ run.verdict()
 #   a minimum over more of them goes on falling.
 # - **The originals.** Ours start from He's initialisation with zero biases,
 #   larger steps and a momentum, not from PyTorch's default with Table 1's
-#   step size, for which 120 epochs were not enough.
+#   step size, for which 120 epochs were not enough. VGG-11 starts from 0.7 of
+#   it (from all of it SGD diverged within a few steps of size 0.02), with the
+#   step halved every 3 epochs, for (A) every 2, and with the weight decay 5·10⁻⁴
+#   of Table 1.
 # - **Precision.** On CIFAR-10 the products of the training are in bfloat16,
 #   with parameters and momenta in float32; everything reported is computed in
 #   float32. A CPU without bfloat16 products (AVX-512 BF16 or AMX) emulates
