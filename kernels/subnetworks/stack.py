@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from kernels.networks import Network, columns
-from kernels.networks.convolution import convolve
 from kernels.networks.kept import sizes as kept_sizes
 
 
@@ -65,7 +64,7 @@ def forward(net: Network, layers, h: Tensor) -> Tensor:
         if layer.kernel is None:
             h = _linear(weight, bias, h)
         else:
-            h = _convolve(layer, weight, bias, h)
+            h = _convolve(net, i, weight, bias, h)
         if i < net.depth:
             h = torch.relu(h)
             for pool in layer.pools:
@@ -76,15 +75,19 @@ def forward(net: Network, layers, h: Tensor) -> Tensor:
     return h
 
 
-def _convolve(layer, weight, bias, h):
+def _convolve(net, i, weight, bias, h):
     """Maps (n, draws * out, H, W), of one input for all or of one each."""
     offset = None if bias is None else bias.flatten()
-    how = {"stride": layer.stride, "padding": layer.padding}
     if h.shape[1] == weight.shape[2]:
-        return convolve(h, weight.flatten(0, 1), offset, **how)
-    groups = len(weight)
+        return net.linear(i, weight.flatten(0, 1), h, offset)
+    layer = net.layers[i - 1]
     return functional.conv2d(
-        h, weight.flatten(0, 1), offset, groups=groups, **how
+        h,
+        weight.flatten(0, 1),
+        offset,
+        stride=layer.stride,
+        padding=layer.padding,
+        groups=len(weight),
     )
 
 
