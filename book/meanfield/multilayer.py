@@ -262,7 +262,13 @@ scale = run.scale(
                 "mnist", mid, 2, large, 0.1, 1800, **fixed
             ),
             "three layers features": case(  # T = 1, the paper's
-                feats, [*most, 12800], [3] * 5 + [1], [1, 1, 1], 0.05, 10000
+                feats,
+                [*most, 12800],
+                [3] * 5 + [1],
+                [1, 1, 1],
+                0.05,
+                10000,
+                mixed=[12800],
             ),
             "four layers features": case(  # T = 1
                 feats,
@@ -271,6 +277,7 @@ scale = run.scale(
                 small,
                 0.02,
                 25000,
+                mixed=[12800],
                 **moving,
             ),
         },
@@ -362,6 +369,7 @@ def trial(
     looks=20,
     mean=0.0,
     train_ends=True,
+    mixed_precision=False,
 ):
     """One network of `depth` layers, trained and measured."""
     d = load(dataset, dtype)
@@ -387,6 +395,7 @@ def trial(
         batch=100,
         steps=steps,
         train_ends=train_ends,
+        mixed_precision=mixed_precision,
         generator=g,
         snapshots=[m / steps for m in moments],
         checkpoint=checkpoint(dataset, depth, train_ends, width, trial),
@@ -403,14 +412,21 @@ def trial(
 
 
 # %% tags=["hide-input"]
-def grid(widths, trials, **point):
-    """A point a trial; `trials` says how many there are at each width."""
-    return [
+def grid(widths, trials, mixed=(), **point):
+    """A point a trial; `trials` says how many there are at each width.
+
+    At the widths in `mixed` products take bfloat16 inputs.
+    """
+    points = [
         dict(width=n, trial=r, dtype=scale["dtype"], **point)
         for r in range(max(trials))
         for n, count in zip(widths, trials)
         if r < count
     ]
+    for point in points:
+        if point["width"] in mixed:
+            point["mixed_precision"] = True
+    return points
 
 
 def named(point):

@@ -25,6 +25,8 @@ from kernels.cuda import meanfield as fused
 from kernels.meanfield import activations, losses, model
 from kernels.meanfield.graphs import Captured
 from kernels.meanfield.model import Activation, Weights
+from kernels.meanfield.products import Mixed, Stored
+from kernels.training import Precision
 
 
 @states("S20", "(4.3)")
@@ -49,16 +51,21 @@ class Step:
     graph : False turns the graph off
     tf32 : lets the matrix products round float32 to TF32 on CUDA
         Several times faster, to a relative 5e-4.
+    mixed_precision : products take bfloat16 inputs, in all but the last layer
+        Weights, which must be float32, stay so; what a product returns is
+        rounded to 8 bits.
 
     Raises
     ------
     ValueError
-        For a bad step size, loss, or a two-layer network with fixed ends,
-        in which nothing would be trained.
+        For a bad step size, loss, mixed precision of other weights, or a
+        two-layer network with fixed ends, in which nothing would be
+        trained.
 
     Cost of a call: 4 batch (d N + N^2 a middle layer) + 6 batch N C
     multiplications and additions a trial.  Memory: twice batch x N numbers
-    per trial and hidden layer.
+    per trial and hidden layer; with ``mixed_precision`` also half the
+    weights'.
     """
 
     def __init__(
@@ -72,6 +79,7 @@ class Step:
         train_ends: bool = True,
         graph: bool = True,
         tf32: bool = False,
+        mixed_precision: bool = False,
     ) -> None:
         losses.check(loss)
         trials, sizes = model.shape(theta)
@@ -105,7 +113,9 @@ class Step:
             )
         relu = activation in (torch.relu, torch.nn.functional.relu)
         self._project = on_cuda and relu and theta[-1].is_contiguous()
-        self._products = device.tf32 if tf32 else nullcontext
+        self._rounding = device.tf32 if tf32 else nullcontext
+        mixed = Precision(mixed_precision, theta[0]).mixed
+        self._products = Mixed(theta) if mixed else Stored(theta)
         captured = graph and theta[0].is_cuda
         self._take = Captured(self._run, theta) if captured else self._run
 
@@ -130,7 +140,8 @@ class Step:
                 f"x must have {self.batch} samples, this step's batch, got "
                 f"shape {tuple(x.shape)}"
             )
-        with self._products():
+        self._products.refresh()
+        with self._rounding():
             return self._take(x, y)
 
     def _run(self, x, y):
@@ -142,8 +153,9 @@ class Step:
 
     def _forward(self, x):
         h, scale = x, 1.0
-        for w, z, (out, apply, _) in zip(self.theta, self._z, self._act):
-            z.baddbmm_(h, w.mT, beta=0, alpha=scale)  # (trials, batch, N)
+        for layer, (out, apply, _) in enumerate(self._act):
+            z = self._z[layer]  # (trials, batch, N)
+            self._products.forward(layer, h, z, scale)
             apply()
             h, scale = out, 1 / z.shape[2]
         # the outputs as (trials, C, batch): a thin product that is faster
@@ -154,26 +166,22 @@ class Step:
         last = len(self._z)
         above, scale = self._gradient.mT, 1.0  # (trials, batch, C)
         for layer in reversed(range(last)):
-            w, grad = self.theta[layer + 1], self._back[layer]
+            grad = self._back[layer]
             h, _, backward = self._act[layer]
             needed = layer > 0 or self._train_ends  # is layer's own W trained
             project = self._project and layer + 1 == last
             if needed and project:
+                w = self.theta[layer + 1]
                 fused.back_project(self._gradient, w, h, grad)
             elif needed:
-                grad.baddbmm_(above, w, beta=0, alpha=scale)
+                self._products.backward(layer + 1, above, grad, scale)
             if layer + 1 < last or self._train_ends:
-                _descend(w, above, h, self.step_size)
+                self._products.descend(layer + 1, above, h, self.step_size)
             if needed and not project:
                 backward(grad)
             above, scale = grad, 1 / self._widths[layer]
         if self._train_ends:
-            _descend(self.theta[0], above, x, self.step_size)
-
-
-def _descend(w, above, below, step_size):
-    """w -= step_size * above^T below, written along the transposed memory."""
-    w.mT.baddbmm_(below.mT, above, alpha=-step_size)
+            self._products.descend(0, above, x, self.step_size)
 
 
 @states("S20", "(3.3)", "(4.3)")

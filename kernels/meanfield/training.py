@@ -56,6 +56,7 @@ def train(
     checkpoint_every: int = 1000,
     threads: int | None = 1,
     tf32: bool = False,
+    mixed_precision: bool = False,
     desc: str = "training",
 ) -> Training:
     """Train all trials by SGD, S20 (3.3) and (4.3), weights in place.
@@ -92,7 +93,7 @@ def train(
     threads : that PyTorch may use meanwhile, None: leave alone
         Several processes of one thread are faster than one process of
         several on a busy machine.
-    tf32 : as for ``Step``
+    tf32, mixed_precision : as for ``Step``
     desc : the text before the progress bar
 
     Raises
@@ -112,6 +113,7 @@ def train(
         activation=activation,
         train_ends=train_ends,
         tf32=tf32,
+        mixed_precision=mixed_precision,
     )
     minibatches = batches.source(
         data,
@@ -139,9 +141,9 @@ def train(
         "activation": getattr(activation, "__name__", str(activation)),
         "train_ends": train_ends,
         "data": minibatches.label,
+        "tf32": tf32,
+        "mixed_precision": mixed_precision,
     }
-    if tf32:
-        settings["tf32"] = True
     with device.threads(threads) if threads else nullcontext():
         run.go(
             settings,

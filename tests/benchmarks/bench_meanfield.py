@@ -129,3 +129,26 @@ def test_step(benchmark, capsys, threads, trials, width):
     with capsys.disabled():
         print(f"\n{threads} threads, {trials} trials, N = {width}: ", end="")
         print(", ".join(f"{k} {v:.3g}" for k, v in found.items()))
+
+
+def three_layers(width, mixed):
+    theta = meanfield.init(
+        (INPUTS, width, width, CLASSES),
+        trials=1,
+        generator=torch.Generator().manual_seed(0),
+    )
+    step = meanfield.Step(
+        theta, batch=BATCH, step_size=1e-3, mixed_precision=mixed
+    )
+    x, y = minibatch(1)
+    return lambda: step(x, y)
+
+
+@pytest.mark.parametrize("width", [3200, 12800])
+def test_bfloat16_step(capsys, width):
+    """Three layers on two threads: float32's time over bfloat16's."""
+    with device.threads(2):
+        full, mixed = medians(*(three_layers(width, m) for m in (False, True)))
+    with capsys.disabled():
+        print(f"\nN = {width}: {full:.3g} s in float32, {mixed:.3g} s mixed,")
+        print(f"{full / mixed:.2f} times")

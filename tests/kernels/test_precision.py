@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 
-from kernels import dropout, subnetworks, training
+from kernels import dropout, meanfield, subnetworks, training
 from kernels.networks import Layer, Network, Pool, mlp
 from kernels.networks.convolution import convolve
 from kernels.training.dropout import forward
@@ -94,6 +94,100 @@ def test_a_bfloat16_run_resumes_bit_for_bit(case, tmp_path):
     assert torch.equal(whole.losses, again.losses)
     with pytest.raises(ValueError, match="mixed_precision was True"):
         run(mixed=False, checkpoint=path)
+
+
+def particles(sizes=(21, 33, 300, 5), trials=2):
+    """Mean-field weights and a set that they can learn."""
+    g = generator(7)
+    theta = meanfield.init(sizes, trials=trials, std=1.0, generator=g)
+    x = torch.randn((60, sizes[0]), generator=g)
+    return theta, x, x[:, : sizes[-1]].argmax(1)
+
+
+def settle(theta, x, y, **more):
+    """A run of `meanfield.train` with the tests' settings."""
+    how = dict(step_size=0.3, batch=15, epochs=30, generator=generator(8))
+    return meanfield.train(theta, (x, y), **(how | more))
+
+
+@pytest.mark.parametrize("sizes", [(21, 300, 5), (21, 33, 300, 5), (7, 1, 3)])
+@pytest.mark.parametrize("ends", [True, False])
+def test_mean_field_curves_stay_in_a_band_about_float32s(sizes, ends):
+    if len(sizes) == 3 and not ends:
+        return  # nothing would be trained
+    full, mixed = (
+        settle(*particles(sizes), mixed_precision=m, train_ends=ends)
+        for m in (False, True)
+    )
+    start = full.losses[0].mean()
+    assert (full.losses - mixed.losses).abs().max() < BAND * start
+    assert not torch.equal(full.losses, mixed.losses)
+    before = particles(sizes)[0]
+    for layer, old in enumerate(before):
+        new, near = full.theta[layer], mixed.theta[layer]
+        assert near.dtype == torch.float32
+        moved = (new - old).norm()
+        fixed = not ends and layer in (0, len(before) - 1)
+        assert (moved == 0) == fixed
+        assert (near - new).norm() <= 0.1 * moved
+
+
+def test_one_mean_field_step_in_bfloat16_is_the_gradient():
+    """Layer by layer, to a tenth of it.
+
+    bfloat16 keeps 2^-8, and a gradient sums terms that cancel.
+    """
+    theta, x, y = particles()
+    exact = tuple(w.double() for w in theta)
+    was = [w.clone() for w in exact]
+    meanfield.sgd_step(exact, x.double(), y, step_size=0.7)
+    meanfield.Step(theta, batch=60, step_size=0.7, mixed_precision=True)(x, y)
+    for new, near, old in zip(exact, theta, was):
+        moved = (new - old).norm()
+        assert (near - new).norm() < 0.1 * moved
+
+
+def test_a_mean_field_step_sees_weights_changed_from_outside():
+    theta, x, y = particles()
+    step = meanfield.Step(theta, batch=60, step_size=0.1, mixed_precision=True)
+    step(x, y)
+    for w in theta:
+        w.mul_(2)
+    other = tuple(w.clone() for w in theta)
+    fresh = meanfield.Step(
+        other, batch=60, step_size=0.1, mixed_precision=True
+    )
+    assert torch.equal(step(x, y), fresh(x, y))
+    assert all(map(torch.equal, theta, other))
+
+
+def test_a_mean_field_bfloat16_run_resumes_bit_for_bit(tmp_path):
+    class Stop(Exception):
+        pass
+
+    def run(stop=False, mixed=True, path=None):
+        def measure(theta):
+            if stop:
+                raise Stop
+            return theta[0].norm().item()
+
+        return settle(
+            *particles(),
+            mixed_precision=mixed,
+            snapshots=[0.6],
+            measure=measure,
+            checkpoint=path,
+            checkpoint_every=7,
+        )
+
+    whole, path = run(), tmp_path / "run.pt"
+    with pytest.raises(Stop):
+        run(stop=True, path=path)
+    again = run(path=path)
+    assert all(map(torch.equal, whole.theta, again.theta))
+    assert torch.equal(whole.losses, again.losses)
+    with pytest.raises(ValueError, match="mixed_precision was True"):
+        run(mixed=False, path=path)
 
 
 @pytest.mark.parametrize("case", [dense, images])
@@ -250,6 +344,9 @@ def test_other_convolutions_are_torchs_own(dtype):
 
 
 def test_what_mixed_precision_does_not_take():
+    double = tuple(w.double() for w in particles()[0])
+    with pytest.raises(ValueError, match="float64; float32 will do"):
+        meanfield.Step(double, batch=9, step_size=1, mixed_precision=True)
     with pytest.raises(ValueError, match="float64; float32 will do"):
         go(dense(torch.float64), mixed=True)
     net, theta, x, y = dense(torch.float64)
@@ -278,7 +375,12 @@ def train_subnetworks(*, mixed):
     )
 
 
+def train_particles(*, mixed):
+    settle(*particles(), epochs=1, mixed_precision=mixed)
+
+
 DOORS = {
+    "mean field": train_particles,
     "train": lambda mixed: go(dense(), mixed=mixed, epochs=1),
     "evaluate": lambda mixed: training.evaluate(
         *dense(), mixed_precision=mixed
