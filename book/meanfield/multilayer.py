@@ -270,6 +270,9 @@ scale = run.scale(
                 10000,
                 mixed=[12800],
             ),
+            "features in bfloat16": case(  # beside the row above
+                feats, [800], 1, [1, 1, 1], 0.05, 10000, mixed=[800]
+            ),
             "four layers features": case(  # T = 1
                 feats,
                 [200, 400, 800, 1600, 12800],
@@ -384,6 +387,8 @@ def trial(
         dtype=d.train.x.dtype,
     )
     patterns = halves(width, depth - 1, g)
+    saved = ["mixed"] if mixed_precision else []
+    saved = checkpoint(dataset, depth, train_ends, width, trial, *saved)
     moments = {0, round(0.7 * steps), steps}
     if width <= 3200:  # a look at a wider one takes minutes
         moments |= {round(steps ** (j / 9)) for j in range(9)}
@@ -398,7 +403,7 @@ def trial(
         mixed_precision=mixed_precision,
         generator=g,
         snapshots=[m / steps for m in moments],
-        checkpoint=checkpoint(dataset, depth, train_ends, width, trial),
+        checkpoint=saved,
         measure=lambda theta: stability(theta, d, patterns),
         threads=1 if width <= 3200 else None,
     )

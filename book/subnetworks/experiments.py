@@ -410,13 +410,13 @@ def draw_layers(cells, prunes):
 
 def print_layers(cells):
     """Training loss and test error of a model, layer by layer."""
-    print("       training loss of       test error (%) of")
-    print("layer      O       A       B      O     A     B")
+    print("      training loss       test error (%)")
+    print(" l      O      A      B     O    A    B")
     for c in sorted(cells, key=lambda c: c["layer"]):
         who = [c.get(w) for w in "OAB"]
-        losses = [f"{w['train'][0]:8.4f}" if w else 8 * " " for w in who]
-        wrong = [f"{100 * w['test'][1]:6.1f}" for w in who if w]
-        print(f"{c['layer']:5}", *losses, " ", *wrong, sep="")
+        losses = [f"{w['train'][0]:7.4f}" if w else 7 * " " for w in who]
+        wrong = [f"{100 * w['test'][1]:5.1f}" for w in who if w]
+        print(f"{c['layer']:2}", *losses, " ", *wrong, sep="")
 
 
 def of(cells, dataset):
