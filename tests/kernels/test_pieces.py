@@ -317,6 +317,23 @@ def test_a_cut_beside_the_root_is_paid_for(monkeypatch):
     assert float(out.rho[0]) >= 0.2
 
 
+@pytest.mark.parametrize("slack", [0.0, 0.05, 10.0])
+def test_the_size_of_features_is_at_least_twice_theirs(slack):
+    """On units that pass, vanish, are boxed and are cut."""
+    g = torch.Generator().manual_seed(0)
+    h = torch.randn((3, 40, 7), generator=g, dtype=torch.float64)
+    h[:, :, 5:] = 0.3 * h[:, :, 5:] + torch.tensor([2.0, -2.0])
+    rho = 0.1 * torch.rand((40, 7), generator=g, dtype=torch.float64)
+    one = torch.ones(40, dtype=torch.float64)
+    piece = layers.Pieces(torch.arange(40), -one, one, h, rho)
+    out, _ = relu.relu(piece, slack * one, one[:7])
+    assert len(out) > 40 or slack > 0
+    twice = 2 * out.h.abs().amax(0)
+    assert (out.size >= twice * (1 - 4 * polynomials.UNIT)).all()
+    assert (out.size[twice == 0] == 0).all()
+    assert out.size.sum() < 1.5 * twice.sum()  # and it is close
+
+
 def test_a_maximum_may_be_the_loser_with_its_box():
     one = torch.ones(1, dtype=torch.float64)
     h = torch.tensor([[1.0, 0.5], [0.0, 0.75]], dtype=torch.float64)

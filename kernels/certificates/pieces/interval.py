@@ -13,6 +13,7 @@ from kernels.certificates.pieces.layers import (
     Pieces,
     gains,
     interval_layers,
+    lines,
 )
 from kernels.certificates.pieces.loss import Bounds, summarise
 from kernels.certificates.pieces.pool import average, maximum
@@ -41,6 +42,10 @@ class Segment:
     first: int
     h: Tensor
     rho: Tensor
+
+    def __post_init__(self) -> None:
+        pairs = list(zip(self.theta, self.other))[self.first - 1 :]
+        self.lines = [lines(*pair) for pair in pairs]
 
     def at(self, t: float) -> Parameters:
         """The parameters at t; layers that stand still are shared."""
@@ -82,7 +87,8 @@ def prepare(
     nowhere: Any = None  # the same all along
     z = Pieces(nowhere, nowhere, nowhere, x[None], torch.zeros_like(x))
     for i in range(1, first):
-        moving = Moving(network, i, theta[i - 1], other[i - 1], 0.0, 1.0)
+        still = lines(theta[i - 1], other[i - 1])
+        moving = Moving(network, i, still, 0.0, 1.0)
         z = moving.linear(z, CAP)
         z.h = z.h.relu()  # the box holds: ReLU is 1-Lipschitz
         for pool in network.layers[i - 1].pools:
@@ -156,12 +162,7 @@ def _carry(
 ) -> tuple[list[Any], Tensor]:
     """``finish`` of all pieces of the outputs, and the cuts' samples."""
     layers = interval_layers(
-        segment.network,
-        segment.theta,
-        segment.other,
-        segment.first,
-        start,
-        stop,
+        segment.network, segment.lines, segment.first, start, stop
     )
     weigh = gains(segment.network, layers)
     one = torch.ones(len(index), dtype=torch.float64, device=index.device)
@@ -209,6 +210,7 @@ class _Descent:
                 z, gain = average(z, pool), pool(gain[None])[0]
         if z.rho.dim() == 4 and self.network.layers[i].kernel is None:
             z.h, z.rho = z.h.flatten(2), z.rho.flatten(1)
+            z.size = None if z.size is None else z.size.flatten(1)
         return z
 
 

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from kernels.certificates.pieces import polynomials as poly
-from kernels.networks import Network, Parameters, Pool
+from kernels.networks import Network, Pool
 from kernels.networks.aliases import Pair
 
+_UP = 1 + 1e-12
 _FORMING = 16 * poly.UNIT  # what M, D and W(tau_k) lose, of |W0| + |W1|
 
 
@@ -28,7 +29,9 @@ class Pieces:
 
     ``sample`` (P,), ``lo``, ``hi`` (P,): place in [-1, 1]; ``h`` (q, P, …):
     features at the nodes; ``rho`` (P, …) at least how far the true features
-    are from the polynomials, on [lo, hi].
+    are from the polynomials, on [lo, hi]; ``size`` (P, …), where that is known
+    already, at least twice the largest |h| at the nodes, but for four
+    roundings.
     """
 
     sample: Tensor
@@ -36,6 +39,7 @@ class Pieces:
     hi: Tensor
     h: Tensor
     rho: Tensor
+    size: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.sample)
@@ -50,9 +54,33 @@ class Pieces:
             self.sample[index],
             self.lo[index],
             self.hi[index],
-            self.h[:, index],
-            self.rho[index],
+            self.h.index_select(1, index),
+            self.rho.index_select(0, index),
+            None if self.size is None else self.size.index_select(0, index),
         )
+
+
+@dataclass
+class Line:
+    """A weight or bias on a segment: its start, its change, |start| + |end|.
+
+    The last two are None where nothing moves, all three for no bias.
+    """
+
+    start: Any
+    change: Any
+    size: Any
+
+
+def lines(pair: Pair, twin: Pair) -> tuple[Line, Line]:
+    """A layer's weight and bias from ``pair`` to ``twin``."""
+    return _line(pair[0], twin[0]), _line(pair[1], twin[1])
+
+
+def _line(p: Any, q: Any) -> Line:
+    if p is None or p is q or torch.equal(p, q):
+        return Line(p, None, None)
+    return Line(p, q - p, p.abs() + q.abs())
 
 
 class Moving:
@@ -66,25 +94,24 @@ class Moving:
         self,
         network: Network,
         i: int,
-        pair: Pair,
-        twin: Pair,
+        lines: tuple[Line, Line],
         start: float,
         stop: float,
     ) -> None:
         self.network, self.i = network, i
         middle, half = (start + stop) / 2, (stop - start) / 2
-        self.weight, self.step, self.size = _between(
-            pair[0], twin[0], middle, half
-        )
-        self.bias, self.bias_step, self.bias_size = _between(
-            pair[1], twin[1], middle, half
-        )
+        weight, bias = lines
+        self.weight, self.step = _between(weight, middle, half)
+        self.bias, self.bias_step = _between(bias, middle, half)
+        self.bias_size = bias.size
         self.length = math.prod(self.weight.shape[1:]) + 1
         forming = _FORMING / self.gamma(1, 1)
         size = self.weight.abs()
         if self.step is not None:
-            size = size + self.step.abs() + forming * self.size
-        self.size = size
+            size.add_(self.step.abs()).add_(weight.size, alpha=forming)
+        # what the products with it lose is in it
+        self._up = 1 + 4 * (self.length + 8) * poly.UNIT
+        self.size = size.mul_(self._up)
         self._at: dict[int, tuple[Any, Any]] = {}
 
     def gamma(self, factor: float, q: int) -> float:
@@ -105,13 +132,11 @@ class Moving:
         """W(tau_k) h_k + b(tau_k) at all nodes: (q, P, …)."""
         weights, biases = self.at_nodes(len(h))
         if h.dim() == 3 and self.weight.dim() == 2:
-            if self.step is None and self.bias_step is None:
-                bias = None if biases is None else biases[0]
-                return torch.nn.functional.linear(h, weights[0], bias)
-            weights = weights.mT.expand(len(h), -1, -1)
-            if biases is None:
-                return torch.bmm(h, weights)
-            return torch.baddbmm(biases[:, None], h, weights)
+            if self.step is None:
+                z = torch.nn.functional.linear(h, weights[0])
+            else:
+                z = torch.bmm(h, weights.mT)
+            return z if biases is None else z.add_(biases[:, None])
         last_w = len(weights) - 1
         last_b = -1 if biases is None else len(biases) - 1
         return torch.stack(
@@ -130,9 +155,20 @@ class Moving:
         """At least |D c| / 2, a product of D's rows' norms and the pieces'."""
         floor = 1e-150  # squares of less may underflow
         rows = self.step.flatten(1).norm(dim=1) * (1 + 1e-12) + floor
+        rows = rows * self._up
         size = c.flatten(1).norm(dim=1) * (1 + 1e-12) + floor
         rows = rows / 2 if c.dim() == 2 else rows[:, None, None] / 2
         return size.reshape(-1, *[1] * (c.dim() - 1)), rows
+
+    def _floor(self, gamma: float, dim: int) -> Any:
+        """What the bias loses, and underflow, for rho of ``dim`` axes."""
+        if self.bias is None:
+            return poly.TINY
+        bias = self.bias.abs()
+        if self.bias_step is not None:
+            bias = bias + self.bias_step.abs() + self.bias_size
+        bias = gamma * self._up * bias + poly.TINY
+        return bias.reshape(-1, *[1] * (dim - 2))
 
     def linear(self, pieces: Pieces, cap: int) -> Pieces:
         """The pre-activations, as pieces.
@@ -150,37 +186,32 @@ class Moving:
         elif self.bias_step is not None:
             to = max(q, 2)
         factor = poly.LEBESGUE[q] + (bent is not None)
-        rough = poly.largest(h)
+        size = pieces.size
+        if size is None:
+            size = 2 * poly.largest(h)
         if to > q:
             h = poly.apply(poly.lift(q, to), h)
             factor = poly.LEBESGUE[q] * poly.LEBESGUE[to]
         gamma = self.gamma(factor, to)
         z = self.products(h)
-        spread = rough.mul_(gamma).add_(pieces.rho)
-        bias = None
-        if self.bias is not None:
-            bias = self.bias.abs()
-            if self.bias_step is not None:
-                bias = bias + self.bias_step.abs() + self.bias_size
-            bias = gamma * bias
-        rho = self.network.linear(self.i, self.size, spread, bias)
+        spread = torch.add(pieces.rho, size, alpha=gamma / 2 * _UP)
+        rho = self.network.linear(self.i, self.size, spread)
+        rho.add_(self._floor(gamma, rho.dim()))
         if bent is not None:
-            rho = rho.addcmul_(*self._bend(bent))
-        rho.mul_(1 + 4 * (self.length + 8) * poly.UNIT).add_(poly.TINY)
+            rho.addcmul_(*self._bend(bent))
         return Pieces(pieces.sample, pieces.lo, pieces.hi, z, rho)
 
 
 def interval_layers(
     network: Network,
-    theta: Parameters,
-    other: Parameters,
+    on: list[tuple[Line, Line]],
     first: int,
     start: float,
     stop: float,
 ) -> list[Moving]:
-    """Layers ``first`` … d on one interval; the ends' in float64."""
+    """Layers ``first`` … d on one interval; ``on`` the segment."""
     return [
-        Moving(network, i, theta[i - 1], other[i - 1], start, stop)
+        Moving(network, i, on[i - first], start, stop)
         for i in range(first, network.depth + 1)
     ]
 
@@ -251,17 +282,12 @@ def _unpool(pool: Pool, shape: tuple[int, ...], rows: Tensor) -> Tensor:
     return rows
 
 
-def _between(
-    p: Any, q: Any, middle: float, half: float
-) -> tuple[Any, Any, Any]:
-    """Middle, step or None where nothing moves, and |p| + |q|."""
-    if p is None or p is q or torch.equal(p, q):
-        return p, None, None
-    return (
-        torch.add((1 - middle) * p, q, alpha=middle),
-        (q - p) * half,
-        p.abs() + q.abs(),
-    )
+def _between(line: Line, middle: float, half: float) -> tuple[Any, Any]:
+    """The middle and the step of a part; no step where nothing moves."""
+    if line.change is None:
+        return line.start, None
+    centre = torch.add(line.start, line.change, alpha=middle)
+    return centre, line.change * half
 
 
 def _at(
@@ -272,4 +298,5 @@ def _at(
     if step is None:
         return middle[None]
     at = torch.tensor(places, dtype=middle.dtype, device=middle.device)
-    return middle + at.reshape(-1, *[1] * middle.dim()) * step
+    at = at.reshape(-1, *[1] * middle.dim())
+    return torch.addcmul(middle, at, step)

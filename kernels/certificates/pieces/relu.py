@@ -1,7 +1,5 @@
 """ReLU on pieces: what is stable passes, what flips is boxed or cut."""
 
-from functools import reduce
-
 import torch
 from torch import Tensor
 
@@ -9,7 +7,6 @@ from kernels.certificates.pieces import polynomials as poly
 from kernels.certificates.pieces.layers import Pieces
 from kernels.certificates.pieces.roots import isolate
 
-Boxed = tuple[tuple[Tensor, Tensor], Tensor]  # (piece, unit), features there
 Cuts = tuple[Tensor, Tensor, Tensor]  # piece, unit, place
 
 _UP = 1 + 1e-12
@@ -26,57 +23,59 @@ def relu(z: Pieces, slack: Tensor, gain: Tensor) -> tuple[Pieces, Tensor]:
     is cut at the unit's roots; on each part the unit passes or vanishes, and
     its box grows by how far the cut may be from the root.
 
-    Returns the pieces and, for each cut, its sample.
+    Returns the pieces and, for each cut, its sample.  Takes the memory of
+    ``z`` over.
     """
-    shape, rho = z.rho.shape, z.rho.flatten(1)
-    h = z.h.flatten(2)
-    top, low = reduce(torch.maximum, h), reduce(torch.minimum, h)
-    middle = top + low  # twice the middle, and twice the reach
-    on = middle > 0
-    reach = (top - low).mul_(poly.LEBESGUE[len(h)])
-    reach.add_(rho, alpha=2).mul_(_UP)
-    unsure = middle.abs_() <= reach
-    piece, unit = torch.nonzero(unsure, as_tuple=True)
-    rho = rho * on
-    boxed = cuts = None
-    if len(piece):
-        boxed, cuts = _unsure(z, rho, on, piece, unit, slack, gain)
-    out = Pieces(z.sample, z.lo, z.hi, h * on, rho)
-    if boxed is not None:
-        (p, u), values = boxed
-        out.h[:, p, u] = values
-    cut = z.sample[:0]
-    if cuts is not None:
-        cut = z.sample[cuts[0]]
-        out = _cut(out, h, on, *cuts)
-    out.h = out.h.unflatten(2, shape[1:])
-    out.rho = out.rho.unflatten(1, shape[1:])
+    shape = z.rho.shape[1:]
+    z = Pieces(z.sample, z.lo, z.hi, z.h.flatten(2), z.rho.flatten(1))
+    top, low = z.h.amax(0), z.h.amin(0)
+    reach = top - low  # twice the reach, and twice the middle:
+    middle = top.add_(low)
+    on = (middle > 0).double()
+    middle.abs_()
+    z.size = torch.add(middle, reach, out=low)
+    reach.mul_(poly.LEBESGUE[len(z.h)] * _UP).add_(z.rho, alpha=2 * _UP)
+    unsure = torch.nonzero((middle <= reach).flatten())[:, 0]
+    radius = z.rho.flatten()[unsure]
+    z.rho.mul_(on)
+    cuts = _settle(z, on, unsure, radius, slack, gain) if len(unsure) else None
+    if cuts is None:
+        out, cut = z, z.sample[:0]
+        out.h.mul_(on)
+        z.size.mul_(on)
+    else:
+        out, cut = _cut(z, on, *cuts), z.sample[cuts[0]]
+    out.h = out.h.unflatten(2, shape)
+    out.rho = out.rho.unflatten(1, shape)
+    out.size = out.size.unflatten(1, shape)
     return out, cut
 
 
-def _unsure(
+def _settle(
     z: Pieces,
-    rho: Tensor,
     on: Tensor,
-    piece: Tensor,
-    unit: Tensor,
+    unsure: Tensor,
+    radius: Tensor,
     slack: Tensor,
     gain: Tensor,
-) -> tuple[Boxed | None, Cuts | None]:
-    """Settle each unsure (piece, unit).
+) -> Cuts | None:
+    """Settle each unsure unit of a piece; returns the cuts that remain.
 
-    Returns the features of those that are boxed, and the cuts that remain.
-    ``rho`` and ``on`` are changed in place.
+    ``unsure`` (K,) counts units piece by piece, ``radius`` (K,) is their rho.
+    Changed in place: ``on`` (P, units) is 1 where a unit passes at the start
+    of the piece and 0 elsewhere, ``z`` has the lines of those that are boxed,
+    and their boxes.
     """
-    radius = z.rho.flatten(1)[piece, unit]
-    h = z.h.flatten(2)[:, piece, unit]
+    units = on.shape[1]
+    piece, unit = unsure // units, unsure % units
+    h = z.h.flatten(1).index_select(1, unsure)
     c = poly.apply(poly.to_coefficients(len(h)), h)
     lo, hi = z.lo[piece], z.hi[piece]
     e, w = poly.rounding(c), hi - lo
     dev = poly.curvature(c) * w * w * (0.125 + 1e-12) + e
-    ends = torch.stack([poly.evaluate(c, lo), poly.evaluate(c, hi)])
-    least = (ends.amin(0) - dev - radius) - e
-    most = (ends.amax(0) + dev + radius) + e
+    ends = poly.evaluate(c, lo), poly.evaluate(c, hi)
+    least = torch.minimum(*ends) - dev - radius - e
+    most = torch.maximum(*ends) + dev + radius + e
     active, flat = least >= 0, most <= 0
     active |= (h == 0).all(0)  # |ReLU| is at most radius there
     # on a line: how far from it ReLU can be
@@ -87,38 +86,41 @@ def _unsure(
     boxed = cheap & ~(active | flat)
     rest = ~(active | flat | boxed)
 
-    on[piece, unit] = active | boxed | (rest & (ends[0] > 0))
-    rho[piece, unit] = torch.where(active, radius, 0.0)
-    lines = None
-    if bool(boxed.any()):
-        p, u = piece[boxed], unit[boxed]
-        slope, mu = slope[boxed], mu[boxed]
-        lines = (p, u), slope * h[:, boxed] + mu
-        size = c[:, boxed].abs().sum(0) * slope + mu
-        rho[p, u] = (slope * radius[boxed] + mu + 16 * poly.UNIT * size) * _UP
-    if not bool(rest.any()):
-        return lines, None
-    piece, unit, radius = piece[rest], unit[rest], radius[rest]
-    item, at, loose, zeta = isolate(c[:, rest], lo[rest], hi[rest], radius)
-    stays = loose | (ends[0][rest] > 0)
-    rho[piece, unit] = torch.where(stays, (radius + zeta) * _UP, 0.0)
-    if not len(item):
-        return lines, None
-    return lines, (piece[item], unit[item], at)
+    starts = ends[0] > 0
+    on.view(-1)[unsure] = (active | boxed | (rest & starts)).double()
+    box = torch.where(active, radius, 0.0)
+    some = torch.nonzero(boxed)[:, 0]
+    if len(some):
+        slope, mu = slope[some], mu[some]
+        line = h.index_select(1, some).mul_(slope).add_(mu)
+        z.h.view(len(h), -1).index_copy_(1, unsure[some], line)
+        size = c.index_select(1, some).abs().sum(0) * slope + mu
+        z.size.view(-1)[unsure[some]] = 2 * size * _UP
+        over = slope * radius[some] + mu
+        box[some] = (over + 16 * poly.UNIT * size) * _UP
+    rest = torch.nonzero(rest)[:, 0]
+    cuts = None
+    if len(rest):
+        radius = radius[rest]
+        item, at, loose, zeta = isolate(
+            c.index_select(1, rest), lo[rest], hi[rest], radius
+        )
+        stays = loose | starts[rest]
+        box[rest] = torch.where(stays, (radius + zeta) * _UP, 0.0)
+        if len(item):
+            item_of = rest[item]
+            cuts = piece[item_of], unit[item_of], at
+    z.rho.view(-1)[unsure] = box
+    return cuts
 
 
 def _cut(
-    z: Pieces,
-    before: Tensor,
-    on: Tensor,
-    piece: Tensor,
-    unit: Tensor,
-    at: Tensor,
+    z: Pieces, on: Tensor, piece: Tensor, unit: Tensor, at: Tensor
 ) -> Pieces:
     """Cut pieces at the places ``at``; there the units change sign.
 
-    ``before`` (q, P, units): what they pass on where they are on, and which
-    are ``on`` at each piece's start.
+    ``z`` has what units pass on where they are on; ``on`` (P, units) is 1
+    where they are at each piece's start, else 0.
     """
     order = torch.argsort(at)
     order = order[torch.argsort(piece[order], stable=True)]
@@ -145,9 +147,11 @@ def _cut(
         parent, lo, hi = parent[real], lo[real], hi[real]
     out = z.pick(parent)
     out.lo, out.hi = lo, hi
-    origin = parent[child]
-    flipped = ~on[origin, unit]
-    out.h[:, child, unit] = before[:, origin, unit] * flipped
+    on = on.index_select(0, parent)
+    flipped = child * units + unit
+    on.view(-1)[flipped] = 1 - on.view(-1)[flipped]
+    out.h.mul_(on)
+    out.size.mul_(on)
     return out
 
 
