@@ -87,8 +87,8 @@ def prepare(
     nowhere: Any = None  # the same all along
     z = Pieces(nowhere, nowhere, nowhere, x[None], torch.zeros_like(x))
     for i in range(1, first):
-        still = lines(theta[i - 1], other[i - 1])
-        moving = Moving(network, i, still, 0.0, 1.0)
+        line = lines(theta[i - 1], other[i - 1])
+        moving = Moving(network, i, line, 0.0, 1.0)
         z = moving.linear(z, CAP)
         z.h = z.h.relu()  # the box holds: ReLU is 1-Lipschitz
         for pool in network.layers[i - 1].pools:

@@ -39,7 +39,7 @@ class Pieces:
     hi: Tensor
     h: Tensor
     rho: Tensor
-    size: Tensor | None = None
+    size: Any = None
 
     def __len__(self) -> int:
         return len(self.sample)
