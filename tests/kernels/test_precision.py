@@ -110,11 +110,16 @@ def settle(theta, x, y, **more):
     return meanfield.train(theta, (x, y), **(how | more))
 
 
-@pytest.mark.parametrize("sizes", [(21, 300, 5), (21, 33, 300, 5), (7, 1, 3)])
-@pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.parametrize(
+    ("sizes", "ends"),
+    [
+        ((21, 300, 5), True),
+        ((7, 1, 3), True),
+        ((21, 33, 300, 5), True),
+        ((21, 33, 300, 5), False),
+    ],
+)
 def test_mean_field_curves_stay_in_a_band_about_float32s(sizes, ends):
-    if len(sizes) == 3 and not ends:
-        return  # nothing would be trained
     full, mixed = (
         settle(*particles(sizes), mixed_precision=m, train_ends=ends)
         for m in (False, True)
