@@ -79,3 +79,12 @@ def test_the_provenance_names_stored_and_drawn_data():
     words = records.words(run.provenance())
     assert f"digits {digits.fingerprint}" in words
     assert "Gaussians drawn afresh (gaussian_sample)" in words
+
+
+def test_networks_of_a_multilayer_case_followed_one_protocol():
+    """Else a slope against the width would be one of the protocol too."""
+    results = records.load("meanfield/multilayer")["results"]
+    fixed = ("dataset", "depth", "std", "step_size", "steps", "dtype")
+    for name, cells in results.items():
+        ways = {str([c["settings"].get(k) for k in fixed]) for c in cells}
+        assert len(ways) == 1, (name, ways)
