@@ -275,12 +275,21 @@ scale = run.scale(
             ),
             "four layers features": case(  # T = 1
                 feats,
-                [200, 400, 800, 1600, 12800],
-                [3, 3, 3, 2, 1],
+                [200, 400, 800, 1600],
+                [3, 3, 3, 2],
                 small,
                 0.05,
                 10000,
-                mixed=[12800],
+                **moving,
+            ),
+            "four layers in bfloat16": case(  # T = 1 in half the steps
+                feats,
+                [800, 12800],
+                1,
+                small,
+                0.1,
+                5000,
+                mixed=[800, 12800],
                 **moving,
             ),
         },
@@ -958,7 +967,7 @@ def judge_wide(cells):
         "two layers MNIST": "mnist-two",
         "three layers MNIST": "mnist-three",
         "three layers features": "cifar-three",
-        "four layers features": "cifar-four",
+        "four layers in bfloat16": "cifar-four",
     }.items():
         widths, rows = gather(cells.get(name, []), at("added"))
         if 12800 in widths:
