@@ -1069,13 +1069,13 @@ draw_risk(recorded["three layers features"], chosen=[200, 3200])
 #
 # One network of that width is on record, in bfloat16 and with twice the step,
 # 0.1, so that $T = 1$ takes 5000 steps. Halves add 4.5 points, within one of
-# the paper's, and 4.2 at $0.7\,T$. But this step is too large for it to
-# settle: its training loss is 0.09 at $0.7\,T$ and 0.13 at $T$, and it errs
-# on 20.3 per cent of the test images. The network beside it, $N = 800$ trained
-# in the same way, says what the step does: at $T$ its training loss is 0.03,
-# where the smaller step leaves 0.0003, and halves add 10.4 points where they
-# added 8.6. So the row below is met by a network that is not at rest, and at
-# $N = 800$ that step moves what the row measures by a fifth.
+# the paper's, and 4.2 at $0.7\,T$. But it has not settled: its training loss
+# is 0.09 at $0.7\,T$ and 0.13 at $T$, and it errs on 20.3 per cent of the test
+# images. The network beside it, $N = 800$ trained in the same way, says what
+# step and precision do together: at $T$ its training loss is 0.03, where 0.05
+# in float32 leaves 0.0003, and halves add 10.4 points where they added 8.6. So
+# the row below is met by a network that is not at rest, and at $N = 800$ these
+# two choices move what the row measures by a fifth.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Change in test loss against the number of neurons a layer on logarithmic axes, at several times of training: it falls with N in all three cases, on MNIST, on VGG-16 features and on raw CIFAR-10 pixels."}, "figure": {"name": "fig-mm-change-paper", "caption": "The counterpart of S20's Figure 2, at the paper's three times: three layers on MNIST and on VGG-16 features, four on raw CIFAR-10 pixels. Essentially linear, as published, and steeper than the bound."}}
 names = ["three layers MNIST", "three layers features", "four layers pixels"]
