@@ -101,7 +101,7 @@ scale = run.scale(
         dataset="mnist",
         widths=[200, 400, 800, 1600, 3200],
         trials=3,
-        step_size=0.01,  # with 0.1 the loss of θ first overshoots
+        step_size=0.01,  # with 0.1 the loss of θ first rises, to 8.4
         std=[[1.0, 3.0], [1.0, 1.0]],
         steps=[18000, 24000],  # 30 and 40 epochs: T = 0.3 and 0.4
         dtype="float32",
@@ -822,20 +822,13 @@ if firsts:
 # %% [markdown]
 # ## At the paper's scale
 #
-# The recorded run joins pairs trained on MNIST, up to the $N = 3200$ of
-# Figure 3. The pairs on record were trained with $\alpha = 0.1$ for 4 and 6
-# epochs, that is for $T = 0.4$ and $0.6$ in the paper's unit, step size times
-# epochs. With that step the loss of $\theta$, whose output weights start at
-# $\pm 3$, first rises above its first value, which S20's figures do not show;
-# what is judged are the ends and the path between them. The settings above
-# are those of the next run, which takes a tenth of the step; each line of the
-# provenance of a recorded pair says which of the two it is:
-
-# %%
-steps = {c["case"]: c["settings"]["step_size"] for c in run.recorded["pairs"]}
-for alpha in sorted(set(steps.values())):
-    those = [name for name, used in steps.items() if used == alpha]
-    print(f"step size {alpha:g}: {len(those)} pairs on record")
+# The recorded run joins three pairs a width, trained on MNIST with $\alpha =
+# 0.01$ for 30 and 40 epochs, up to the $N = 3200$ of Figure 3. In the paper's
+# unit, step size times epochs, that is $T = 0.3$ and $0.4$. An earlier record
+# had ten times the step and $T = 0.4$ and $0.6$: with that step the loss of
+# $\theta$, whose output weights start at $\pm 3$, first rose from 2.3 to 8.4
+# ($N = 3200$, one net), which S20's figures do not show; now it falls from the
+# first step on. The verdicts of both records agree.
 
 # %%
 n, eps = epsilon(cells)
@@ -849,29 +842,33 @@ run.measure("s20-path-line", epsilon(cells, "straight")[1][-1] / eps[-1])
 run.finish({"large_w": large_w})
 
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST, N = 3200: test loss and test error along the seven segments stay below the dashed bound; the error lies between 2.0 and 2.3 per cent all the way."}, "figure": {"name": "fig-mc-path-paper", "caption": "MNIST, N = 3200, the counterpart of S20's Figure 3 (its error is the right panel's), mean and standard deviation over the recorded pairs."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST, N = 3200: test loss and test error along the seven segments stay below the dashed bound; the mean error lies between 1.9 and 2.6 per cent all the way."}, "figure": {"name": "fig-mc-path-paper", "caption": "MNIST, N = 3200, the counterpart of S20's Figure 3 (its error is the right panel's), mean and standard deviation over the recorded pairs."}}
 paper = run.recorded["pairs"]
 draw_path(paper, 3200)
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST, N = 3200: histograms of output weights, input weights and the conserved q after training, and of input weights that started large; the first, third and fourth pair differ plainly."}, "figure": {"name": "fig-mc-laws-paper", "caption": "MNIST, N = 3200, the counterpart of the histograms beside S20's Figure 3. Here SGD moves q more than on the digits, yet the two laws hardly overlap."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST, N = 3200: histograms of output weights, input weights and the conserved q after training, and of input weights that started large; the first, third and fourth pair differ plainly."}, "figure": {"name": "fig-mc-laws-paper", "caption": "MNIST, N = 3200, the counterpart of the histograms beside S20's Figure 3. As on the digits, the laws of q are disjoint."}}
 draw_laws(paper, run.recorded["large_w"], 3200)
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST. Left: at N = 3200 the straight line's loss reaches 0.23 while both paths and the matched line stay near 0.07. Right: from N = 200 to 3200 the paths' largest loss falls from 0.5 to 0.075, the straight line's from 0.4 to 0.23 only."}, "figure": {"name": "fig-mc-lines-paper", "caption": "MNIST: loss along four routes at N = 3200, and their largest loss against N. Once more the width mends the paths and not the straight line, and the matched line is best."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST. Left: at N = 3200 the straight line's loss reaches 0.23 while both paths and the matched line stay near 0.08. Right: from N = 200 to 3200 the paths' largest loss falls from above 0.6 to 0.08, the straight line's from 0.42 to 0.23 only."}, "figure": {"name": "fig-mc-lines-paper", "caption": "MNIST: loss along four routes at N = 3200, and their largest loss against N. Once more the width mends the paths and not the straight line, and the matched line is best."}}
 draw_lines(paper, 3200)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST: increase in loss along both paths and change by dropout against N from 200 to 3200 on logarithmic axes; slopes near minus 1.35, far steeper than minus one half."}, "figure": {"name": "fig-mc-rate-paper", "caption": "MNIST: the increase along the path and the cost of dropout against N, mean and standard deviation over the recorded pairs. The slopes are close to the digits'."}}
 draw_rate(paper)
 
 # %% [markdown]
-# At $N = 3200$ the path's largest error is 2.3 %, 0.4 points above its
-# smallest; the largest loss is 0.009 above that of the worse end. The
-# straight line is now worse in both (2.7 %, 0.16 above), the matched line
-# again better in both (2.1 %, 0.004 above). The largest error went beyond
-# the four networks' in one pair of the fifteen, beyond the bound in none.
-# The $q_i$ drift more than on the digits, and downwards, so that the gradient
-# in $w_i$ must be the larger one: it grows with the norm of the input, which
-# has 785 features. Still the distribution functions of $q_i$ are 0.99 apart,
-# where 1 is disjoint.
+# At $N = 3200$ the path's largest error is 2.5 %, 0.7 points above its
+# smallest; the largest loss is 0.012 above that of the worse end. The
+# straight line is worse in both (3.7 %, 0.16 above), the matched line again
+# better in both (2.2 %, 0.003 above). In one pair of the fifteen, at $N =
+# 1600$, the largest error lies one test image above that of the four
+# networks and above the bound: for the error neither is a theorem. At $N =
+# 200$ the straight line is the better one in both.
+#
+# The laws of $q_i$ are disjoint in all fifteen pairs. In the earlier record
+# $q_i$ had drifted to $-69$ in $\theta'$; now no neuron of the widest nets is
+# below $-1$. The drift is of order $\alpha$, as it should be. It went
+# downwards, so that the gradient in $w_i$ must be the larger one: it grows
+# with the norm of the input, which has 785 features.
 #
 # ## Verdict
 
@@ -890,8 +887,9 @@ run.verdict()
 #   that we do not have. Ours has the theorem's count and its bound.
 # - **The error is not convex.** The paper's red line is drawn for the
 #   classification error, of which the theorem does not speak. We judge that
-#   statement on the exact supremum of the error; that it holds is an
-#   observation, not a consequence.
+#   statement on the exact supremum of the error; that it holds at $N = 3200$
+#   is an observation, not a consequence, and one narrower pair on record
+#   exceeds it by one test image.
 # - **Fresh data.** The theorem takes independent examples, each used once. As
 #   in the paper's experiments, both solutions here go through one training
 #   set several times, in their own orders.
