@@ -190,10 +190,11 @@ def dask(cell, points, client, *, wanted, patience):
     """On a Dask cluster, whose code must be `wanted`.
 
     A worker that dies is Dask's to handle: it gives the cell to another one,
-    and after `distributed.scheduler.allowed-failures` deaths declares it
-    failed.  Raises ConnectionError when the scheduler is gone, or has had no
-    worker for `patience` seconds, and ImportError when a worker cannot import
-    the cell or has other code of it.
+    a cell too whose result went with it, and after
+    `distributed.scheduler.allowed-failures` deaths declares it failed.  Raises
+    ConnectionError when the scheduler is gone, or has had no worker for
+    `patience` seconds, and ImportError when a worker cannot import the cell or
+    has other code of it.
     """
     payload = _portable(cell)
 
@@ -215,12 +216,18 @@ def dask(cell, points, client, *, wanted, patience):
     for future in futures:
         future.add_done_callback(done.put)
     left, alone = len(futures), None
+    lost: list[Any] = []
     try:
         while left:
             try:
                 future = done.get(timeout=0.5)
             except queue.Empty:
                 alone = _lonely(client, alone, patience)
+                while lost:
+                    done.put(lost.pop())
+                continue
+            if future.status == "lost":  # until another worker has done it
+                lost.append(future)
                 continue
             left, alone = left - 1, None
             if future.status == "error":

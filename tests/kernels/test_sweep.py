@@ -424,6 +424,55 @@ def test_dask_survives_a_worker_killed_in_mid_run(tmp_path, cluster):
     assert contents(store) == contents(tmp_path / "here")
 
 
+class Lost:
+    """A future whose result went with its worker, until it is done anew."""
+
+    status = "lost"
+
+    def add_done_callback(self, call):
+        call(self)
+
+    def result(self):
+        return {"result": 7}
+
+
+class Careless:
+    """A client of a cluster that loses one result; ``looks`` at workers."""
+
+    status = "running"
+
+    def __init__(self, workers):
+        self.workers, self.looks, self.future = workers, 0, Lost()
+
+    def submit(self, *_, **__):
+        return self.future
+
+    def scheduler_info(self, **_):
+        self.looks += 1
+        if self.workers and self.looks == 2:
+            self.future.status = "finished"
+        return {"workers": self.workers}
+
+    def cancel(self, _):
+        pass
+
+
+def over_dask(client, patience):
+    how = {"wanted": {}, "patience": patience}
+    return list(engines.dask(logged, {"a": {"i": 1}}, client, **how))
+
+
+def test_dask_may_lose_a_result_and_compute_it_again():
+    client = Careless({"one": {}})
+    assert over_dask(client, 60) == [("a", {"result": 7})]
+    assert client.looks == 2
+
+
+def test_a_lost_result_waits_for_a_worker_no_longer_than_any():
+    with pytest.raises(ConnectionError, match="no worker for"):
+        over_dask(Careless({}), 0.6)
+
+
 SCHEDULER = """
     import time
     from distributed import LocalCluster

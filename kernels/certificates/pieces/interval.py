@@ -31,7 +31,8 @@ class Segment:
 
     ``theta``, ``other`` in float64; layers up to ``first`` - 1 stand still,
     and ``h`` (n, …), ``rho`` (n, …) are what layer ``first`` reads.  ``y`` as
-    ``losses.targets`` gives it.
+    ``losses.targets`` gives it.  ``lines``: how the layers from ``first`` on
+    move, weight and bias.
     """
 
     network: Network
