@@ -827,8 +827,9 @@ if firsts:
 # unit, step size times epochs, that is $T = 0.3$ and $0.4$. An earlier record
 # had ten times the step and $T = 0.4$ and $0.6$: with that step the loss of
 # $\theta$, whose output weights start at $\pm 3$, first rose from 2.3 to 8.4
-# ($N = 3200$, one net), which S20's figures do not show; now it falls from the
-# first step on. The verdicts of both records agree.
+# ($N = 3200$, one net), which S20's figures do not show; with this one it falls
+# from the first step on, in the hundred steps that we looked at. The verdicts
+# of both records agree.
 
 # %%
 n, eps = epsilon(cells)
@@ -866,7 +867,7 @@ draw_rate(paper)
 #
 # The laws of $q_i$ are disjoint in all fifteen pairs. In the earlier record
 # $q_i$ had drifted to $-69$ in $\theta'$; now no neuron of the widest nets is
-# below $-1$. The drift is of order $\alpha$, as it should be. It went
+# below $-1$: a drift of order $\alpha$ should shrink like that. It went
 # downwards, so that the gradient in $w_i$ must be the larger one: it grows
 # with the norm of the input, which has 785 features.
 #
