@@ -82,7 +82,7 @@ scale = run.scale(
         },
         sgd=dict(step_size=5e-3, momentum=0.95, batch=100, epochs=60),
         beyond=1,
-        draws=50,
+        draws=200,
         dtype="float32",
         mixed_from=1500,  # width from which training takes bfloat16 products
     ),
