@@ -70,10 +70,11 @@ show(builder.Builder(net, two, digits.x[:400], digits.y[:400]))
 # can compute an upper bound, and says so where it does; a straight line in a
 # figure without a bound is a line of sampled points.
 #
-# **It keeps score.** Every claim that its chapters take from the papers has
-# a row on the {ref}`scoreboard <scoreboard>`: the sentence, the tolerance that
-# follows from it, what we measured with how many repetitions, and one of five
-# verdicts, which mean what it says there. What failed stays in.
+# **It keeps score.** The claims that its chapters take from the papers, where
+# they can fail, have rows on the {ref}`scoreboard <scoreboard>`: the sentence,
+# the tolerance that follows from it, what we measured with how many
+# repetitions, and one of five verdicts, which mean what it says there. What
+# failed stays in.
 #
 # **It says where the papers have gaps**, and shows each repair.
 

@@ -286,7 +286,7 @@ assert live["teacher"] == 2
 # tangents,
 #
 # $$
-# r^2 \ge 2cr - c^2 \qquad \text{for every } c.
+# r^2 \ge 2 s r - s^2 \qquad \text{for every } s.
 # $$ (eq-dc-tangent)
 #
 # With a grid of tangents {eq}`eq-dc-tangent` that is a mixed-integer linear
@@ -540,22 +540,22 @@ figures.legend(axes[1])
 # ## From h = 4 on biases join the two
 #
 # The student has no biases, and that is essential. Write $[J]$ for the
-# function that is 1 on the samples $i \le l$ that belong to one of the
-# columns in $J$, and 0 on all others; the full network is $[3] + \dots +
-# [h+2]$. Step 3 of the lemma says that without a bias a unit can be $[J]$ for
-# a single column only. With one it can for any $J$ but all of them. With
-# $q = |J|$, $c = (q - 1)/(h - q)$ and any $b \ge c$, on every sample,
+# function that is 1 on the samples $i \le l$ that belong to one of the columns
+# in $J$, and 0 on all others; the full network is $[3] + \dots + [h+2]$. Step
+# 3 of the lemma says that without a bias a unit can be $[J]$ for a single
+# column only. With one it can for any $J$ but all of them. With $q = |J|$,
+# $\kappa = (q - 1)/(h - q)$ and any $b \ge \kappa$, on every sample,
 #
 # $$
-# \phi\Big( b\,(f_1 - f_2) + \sum_{j \in J} f_j - c \sum_{j \notin J} f_j
+# \phi\Big( b\,(f_1 - f_2) + \sum_{j \in J} f_j - \kappa \sum_{j \notin J} f_j
 # - b \Big) = [J].
 # $$ (eq-dc-bias)
 #
 # (On samples of label 1, $b(f_1 - f_2) - b = 0$. After row $l$ it is at most
-# 0, and after row $m$ it is $-b$, which outweighs $c$.) So by
-# {eq}`eq-dc-bias` for $h \ge 3$ *two* biased units of positive weight
-# fit the data, and Lemma 6 fails. The search agrees, and finds that $h = 2$
-# is the exception: one biased unit cannot be enough.
+# 0, and after row $m$ it is $-b$, which outweighs $\kappa$.) So by
+# {eq}`eq-dc-bias` for $h \ge 3$ *two* biased units of positive weight fit the
+# data, and Lemma 6 fails. The search agrees, and finds that $h = 2$ is the
+# exception: one biased unit cannot be enough.
 #
 # That removes the obstacle. From $h = 4$ on one can do more and walk through:
 # `biased_path` lets $[3]$ grow into $[3, 4]$ while $[4]$ fades, uses the unit

@@ -759,8 +759,8 @@ for style in ("paper", "figure"):
 # layers of 256, and three of 32, as many units as its convolutional layers
 # have filters, with $10 \cdot 4 - 8 = 32$ segments. At 256 units, with dropout
 # in training, the path stays below 0.15 in every pair, where the line reaches
-# 1.4; without, it goes to 0.6 and the line to 0.9. Three layers of 32 are too
-# narrow: half of such a network has a loss of 1.5 and more, unless it was
+# 1.4; without, it goes on average to 0.6 and the line to 0.9. Three layers of
+# 32 are too narrow: half of such a network has a loss of 1.5 and more, unless it was
 # trained with dropout, and then the whole one is poor too. (The record
 # was made with an earlier, fixed allowance for rounding, $10^{-9}$ of the
 # bound; {ref}`dropout-certificates` has the one that is computed now.)

@@ -4,9 +4,10 @@
 #
 # **In one sentence.** A network whose layers pass a signal on better than
 # noise can walk *straight* to a dropout version of itself; we measure every
-# quantity that this rests on, find its assumption not met and its bound
-# empty at the widths that one trains, and prove from the weights that the
-# walk itself is low.
+# quantity that this rests on, find its assumption not met and its bound empty
+# at the widths that we trained, and prove from the weights how high the walk
+# itself goes: it is low for networks trained with dropout, where up to half of
+# the units go.
 #
 # **Reproduces** {cite}`kuditipudi2019`: Definitions 2, 3 and 4, Algorithm 1,
 # Lemmas 3 and 5, Theorem 2, Sections D.3.1 to D.3.4 on smaller networks.

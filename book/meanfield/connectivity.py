@@ -858,12 +858,12 @@ draw_rate(paper)
 
 # %% [markdown]
 # At $N = 3200$ the path's largest error is 2.5 %, 0.7 points above its
-# smallest; the largest loss is 0.012 above that of the worse end. The
-# straight line is worse in both (3.7 %, 0.16 above), the matched line again
-# better in both (2.2 %, 0.003 above). In one pair of the fifteen, at $N =
-# 1600$, the largest error lies one test image above that of the four
-# networks and above the bound: for the error neither is a theorem. At $N =
-# 200$ the straight line is the better one in both.
+# smallest; the largest loss is 0.012 above that of the worse end. The straight
+# line is worse in both (3.7 %, 0.16 above), the matched line again better in
+# both (2.2 %, 0.003 above). In one pair of the fifteen, at $N = 1600$, the
+# largest error lies one test image above that of the four networks and above
+# the bound: for the error neither is a theorem. At $N = 200$ the straight line
+# is, on average, the better one in both.
 #
 # The laws of $q_i$ are disjoint in all fifteen pairs. In the earlier record
 # $q_i$ had drifted to $-69$ in $\theta'$; now no neuron of the widest nets is

@@ -97,8 +97,11 @@ run = chapter.start(
 #
 # The labels are bounded, $\sigma(\langle x, w\rangle)$ has a sub-Gaussian
 # gradient, and we draw the initial $a_i$ from a bounded interval. So for the
-# sigmoid and tanh *all* assumptions hold. One liberty remains: we average
-# gradients over small batches, which makes SGD less noisy than the theorem's.
+# sigmoid and tanh all assumptions hold, if (A3) is read for $\sigma$ as a
+# function of one number; read for $\sigma(x, w)$, whose gradient is to be
+# bounded, it wants bounded inputs, and ours are Gaussian. One liberty remains:
+# we average gradients over small batches, which makes SGD less noisy than the
+# theorem's.
 
 # %%
 run.draws("Gaussians", "kernels.data.gaussian_sample")
@@ -518,7 +521,7 @@ dim_change, dim_loss = (
     for name in ("change", "loss")
 )
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Change in loss and loss against the dimension. The change in loss stays between 0.034 and 0.042 with either batch. The loss falls from 0.336 to 0.27 with the batch in proportion; with a fixed batch it first falls and then rises to 0.324."}, "figure": {"name": "fig-mg-dims", "caption": "tanh, N = 400, time T. Left: change in loss when half is kept. Right: the loss itself. With the noise held fixed (batch in proportion to d) the change stays where it is and the loss falls a little; with a fixed batch the training suffers at d = 128, not the stability."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Change in loss and loss against the dimension. The change in loss stays between 0.034 and 0.042 with either batch. The mean loss falls from 0.32 to 0.26 with the batch in proportion; with a fixed batch it first falls and then rises to 0.324."}, "figure": {"name": "fig-mg-dims", "caption": "tanh, N = 400, time T. Left: change in loss when half is kept. Right: the loss itself. With the noise held fixed (batch in proportion to d) the change stays where it is and the loss falls a little; with a fixed batch the training suffers at d = 128, not the stability."}}
 draw_dims(dims, dim_change, dim_loss)
 
 # %% [markdown]
@@ -532,16 +535,16 @@ draw_dims(dims, dim_change, dim_loss)
 # ## The limit, solved
 #
 # So far the prediction needed a trained network. The symmetry that made $d$
-# disappear does better: it turns the equation of {cite}`mei2018`, S20's
-# $N \to \infty$ and $\alpha \to 0$, into one that can be solved. Let $\rho_t$
-# be the law of $(a, b, r)$, with $b$ the bias and $r$ the length of the other
-# weights, whose direction stays uniform; let $c$ be the cosine of a uniform
+# disappear does better: it turns the equation of {cite}`mei2018`, S20's $N \to
+# \infty$ and $\alpha \to 0$, into one that can be solved. Let $\rho_t$ be the
+# law of $(a, b, r)$, with $b$ the bias and $r$ the length of the other
+# weights, whose direction stays uniform; let $u$ be the cosine of a uniform
 # direction and a fixed one. A neuron enters through its *profile* alone, and
 # with $f$ the output at $|x| = R$,
 #
 # $$
 # \begin{aligned}
-# G(s, b) &= \mathbb{E}_c\, \sigma(s c + b), \\
+# G(s, b) &= \mathbb{E}_u\, \sigma(s u + b), \\
 # f(R) &= \mathbb{E}_{\rho_t}\{a\, G(R r, b)\}, \\
 # \dot a &= 2\, \mathbb{E}_x\{(y - f)\, G\}, \\
 # \dot b &= 2 a\, \mathbb{E}_x\{(y - f)\, \partial_b G\}, \\
@@ -552,7 +555,7 @@ draw_dims(dims, dim_change, dim_loss)
 # This holds at every $d \ge 2$, not only at large ones. `limit` follows
 # {eq}`eq-mg-limit` from 256 points, spread evenly under $\rho_0$ without
 # randomness: three numbers each instead of $d + 2$. $\mathbb{E}_x$ is Gauss's
-# rule for $|x|$; $\mathbb{E}_c$ is closed for ReLU and Gauss's rule for the
+# rule for $|x|$; $\mathbb{E}_u$ is closed for ReLU and Gauss's rule for the
 # others.
 #
 # Under $\rho_t$ the two terms of {eq}`eq-mg-terms` have constants. In a large

@@ -146,7 +146,9 @@ run = chapter.start(
 # in the same order with the same* $\alpha$. So particle $i$ of the one is
 # *coupled* with its *partner*, particle $i$ of the other, and their distance
 # shows the first term of {eq}`eq-sg-bound` alone. Of four cases the first
-# satisfies every assumption, and the others break one or two.
+# satisfies every assumption, if (A3) is read for $\sigma$ as a function of one
+# number (read for $\sigma(x, w)$ it wants bounded inputs, and ours are
+# Gaussian), and the others break one or two.
 
 # %%
 import torch
@@ -420,7 +422,8 @@ draw_loss(cells, ["tanh", "ReLU"])
 #
 # The collapse goes down to the single neuron. {numref}`fig-sg-paths` follows
 # four particles through networks of growing width. Everything else in the
-# network changes, and still each particle finds the same path.
+# network changes. At $N = 12$ the paths still differ, one of them altogether;
+# at $N = 100$ three of the four lie on the stand-in's.
 
 # %%
 dtype = getattr(torch, scale["dtype"])
@@ -507,17 +510,17 @@ draw_time(cells, ["tanh", "ReLU"])
 # %% [markdown]
 # ### Two reasons to stay away, one in the theorem
 #
-# **The watershed.** For tanh all assumptions hold, and {eq}`eq-sg-bound` keeps
-# its word: its factor lets distances grow exponentially in a power of time.
-# {numref}`fig-sg-far` (right) shows where they do. Of two neurons that start
-# almost alike, one grows its input weight, while the other lets it die and
-# becomes a constant. On the border between the two, tiny differences grow
-# until they are of order one. (A second such border is $a = 0$; and where
-# $|a|$ is largest, everything moves fastest.) A wider network has smaller
-# differences, but more neurons close to the border, and some end on the other
-# side than their partners. They are few. The mean over particles hardly
-# notices, the output not at all, and neither does dropout in a two-layer
-# network, which averages over those that it keeps.
+# **The watershed.** For tanh all assumptions hold, in the reading above, and
+# {eq}`eq-sg-bound` keeps its word: its factor lets distances grow
+# exponentially in a power of time. {numref}`fig-sg-far` (right) shows where
+# they do. Of two neurons that start almost alike, one grows its input weight,
+# while the other lets it die and becomes a constant. On the border between the
+# two, tiny differences grow until they are of order one. (A second such border
+# is $a = 0$; and where $|a|$ is largest, everything moves fastest.) A wider
+# network has smaller differences, but more neurons close to the border, and
+# some end on the other side than their partners. They are few. The mean over
+# particles hardly notices, the output not at all, and neither does dropout in
+# a two-layer network, which averages over those that it keeps.
 #
 # **The kink.** ReLU breaks (A3). An example whose pre-activation is almost 0
 # may be active for a particle and inactive for its partner, however close
@@ -784,11 +787,10 @@ run.verdict()
 #
 # - **The farthest particle** has no row: for two layers S20 states no bound on
 #   the largest distance. (For multilayer networks it does, in the proof of
-#   Theorem 2.)
-#   At $T = 8$ its slope is zero within the error, at $N = 6400$ as at 800,
-#   though tanh with bounded $a_i$ satisfies every assumption. The theorem is
-#   not contradicted, for its factor $e^{KT^3}$ is far beyond these widths; at
-#   $T/20$ the slope is near $-1/2$.
+#   Theorem 2.) At $T = 8$ its slope is zero within the error, at $N = 6400$ as
+#   at 800, though tanh with bounded $a_i$ satisfies every assumption, in the
+#   reading above. The theorem is not contradicted, for its factor $e^{KT^3}$
+#   is far beyond these widths; at $T/20$ the slope is near $-1/2$.
 # - **The limit.** Its stand-in has finitely many neurons and the same step
 #   size. The first is corrected by {eq}`eq-sg-effective`; because of the
 #   second, the experiment in $N$ sees the first term of {eq}`eq-sg-bound` only,

@@ -640,7 +640,7 @@ cells = sweep.run(
     store=run.store,
 )
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Highest training loss at the worse end, on the straight line, on the path over dropout networks and on the path over trained subnetworks, five pairs each of two shapes: the last is one to two orders of magnitude lower than the two before."}, "figure": {"name": "fig-st-cases", "caption": "Digits, 5 pairs each, trained without dropout, a point a pair, a stroke their mean: highest training loss at the worse end, on the straight line, and (exact suprema) on the paths of K19's Theorem 1 and N21's Theorem 4.1."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Highest training loss at the worse end, on the straight line, on the path over dropout networks and on the path over trained subnetworks, five pairs each of two shapes: the last is in the mean eleven to forty times lower than the two before."}, "figure": {"name": "fig-st-cases", "caption": "Digits, 5 pairs each, trained without dropout, a point a pair, a stroke their mean: highest training loss at the worse end, on the straight line, and (exact suprema) on the paths of K19's Theorem 1 and N21's Theorem 4.1."}}
 NAMES = [
     ("end", "worse end", "black", "o"),
     ("line", "straight line", "grey", "s"),
@@ -676,7 +676,7 @@ for hidden in cases:
 # %% [markdown]
 # Between the very same networks, the path over trained subnetworks is lower
 # than that over dropout networks, in the mean by a factor of more than twenty
-# with two layers of 64 and of about twelve with three of 32. It is not free:
+# with two layers of 64 and of about eleven with three of 32. It is not free:
 # with three layers of 32 the subnetworks have 16 units a layer, and the worst
 # of them, which is the path's height by {eq}`eq-st-sup`, has a loss of 0.12
 # where the networks have 0.0003. That is the trade-off in {eq}`eq-st-bound`,

@@ -25,10 +25,26 @@ def chapters(root=ROOT):
 
 @functools.lru_cache(maxsize=64)
 def parsed(text):
-    """YAML as Python values, which the caller leaves as they are."""
+    """YAML as Python values, which the caller leaves as they are.
+
+    Raises ValueError where a mapping has a key twice, of which YAML would
+    keep the last.
+    """
     import yaml
 
-    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        def construct_mapping(self, node, deep=False):
+            keys = [key.value for key, _ in node.value]
+            for key in keys:
+                if keys.count(key) > 1:
+                    line = node.start_mark.line + 1
+                    raise ValueError(
+                        f"{key!r} is given more than once in what starts in "
+                        f"line {line}"
+                    )
+            return super().construct_mapping(node, deep)
+
+    return yaml.load(text, Loader)
 
 
 def source(name, root=ROOT):

@@ -115,6 +115,16 @@ def test_an_id_is_given_once(tmp_path):
         written(tmp_path, [claim(), claim()])
 
 
+def test_a_claims_key_is_given_once(tmp_path):
+    """Of two YAML would keep the last, and say what was not measured."""
+    folder = tmp_path / "book" / "claims"
+    folder.mkdir(parents=True)
+    text = yaml.safe_dump([claim(judged="as measured")])
+    (folder / "x.yml").write_text(text + "  judged: as something else\n")
+    with pytest.raises(ValueError, match="'judged' is given more than once"):
+        claims.load(tmp_path)
+
+
 def test_the_table_says_all(tmp_path):
     row = claim(says="loss < 1 & $a < b$", unit="%", setting="a small net")
     (c,) = written(tmp_path, [row])
