@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kernels import dropout, meanfield, subnetworks, training
-from kernels.networks import Layer, Network, Pool, mlp
+from kernels.networks import Layer, Network, Pool, convolution, mlp
 from kernels.networks.convolution import convolve
 from kernels.training.dropout import forward
 from kernels.training.precision import Precision
@@ -421,3 +421,48 @@ def test_emulated_products_are_warned_of(door, monkeypatch):
     for name in ("avx512_bf16", "amx_bf16", "bf16"):
         assert told({name: True}, mixed=True) == []
         assert len(told({name: True}, mixed=True, built=False)) == 1
+
+
+@pytest.mark.parametrize(
+    ("samples", "channels", "size", "side", "stride", "padding"),
+    [
+        (0, 16, 8, 3, 1, 1),
+        (1, 3, 5, 3, 2, 0),
+        (700, 7, 9, 3, 2, 1),
+        (300, 16, 8, 3, 1, 1),
+        (50, 40, 4, 1, 1, 0),
+        (257, 51, 2, 3, 1, 1),
+    ],
+)
+def test_many_float64_samples_go_in_parts_to_the_same_bits(
+    samples, channels, size, side, stride, padding, monkeypatch
+):
+    """Their gradients too; the weight's is of all samples at once."""
+    g = generator(3)
+    h = torch.randn(samples, channels, size, size, generator=g).double()
+    weight = torch.randn(5, channels, side, side, generator=g).double()
+    bias = torch.randn(5, generator=g).double()
+    how = dict(stride=stride, padding=padding)
+    counted = []
+    plain = torch.nn.functional.conv2d
+
+    def conv2d(part, *args, **kwargs):
+        counted.append(len(part))
+        return plain(part, *args, **kwargs)
+
+    monkeypatch.setattr(convolution.functional, "conv2d", conv2d)
+    found = convolve(h.requires_grad_(), weight, bias, **how)
+    parts = len(counted)
+    assert sum(counted) == samples
+    assert (parts > 1) == (samples in (700, 300))
+    again = convolve(h, weight.clone().requires_grad_(), bias, **how)
+    assert len(counted) == parts + 1
+    expected = plain(h, weight, bias, **how)
+    assert torch.equal(found, expected)
+    assert torch.equal(again, expected)
+    if samples:
+        seen = torch.randn(found.shape, generator=g).double()
+        ours, theirs = (
+            torch.autograd.grad(z, h, seen) for z in (found, expected)
+        )
+        assert torch.equal(*ours, *theirs)
