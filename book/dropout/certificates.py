@@ -13,7 +13,8 @@
 # {cite}`gowal2018,zhang2018`, or of their weights {cite}`xu2020`; what is put
 # together here, for a segment of weights and its mean loss, is ours. Wherever
 # this book says *certified*, *proved* or *exact* of a path, it says that
-# `certify` returned what this chapter proves. **Needs**
+# `certify` returned what this chapter proves; some recorded runs are older
+# than its allowance for rounding, and say so. **Needs**
 # {ref}`dropout-straight` and {ref}`dropout-paths`.
 
 # %% tags=["parameters"]

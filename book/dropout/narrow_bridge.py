@@ -671,7 +671,9 @@ draw_bridges(cells, scale["p"])
 # at most 0.142 on 4096, reaches 0.249 on these. To certify all 4096 would cost
 # some 20 CPU-minutes a bridge: 0.015 seconds an image and interval, measured
 # on a loaded thread with an untrained network. A run from now on draws its
-# curves on the images that it certifies; the record is older.
+# curves on the images that it certifies; the record is older, and its bounds
+# have an earlier, fixed allowance for rounding, $10^{-9}$ of the bound, where
+# {ref}`dropout-certificates` has one that is computed.
 
 
 # %% tags=["hide-input"]

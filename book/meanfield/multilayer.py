@@ -842,7 +842,8 @@ run.measure("s20-ml-ends-speed", [first_step[1][0], first_step[1][2]])
 # $\theta'$ from a normal law; orders of the data and times differ as well. A
 # `pair` trains one `solution` of each and builds the path, of which `certify`
 # proves the segments' kinds and with them the supremum
-# ({ref}`dropout-certificates`).
+# ({ref}`dropout-certificates`; the recorded pairs' are from an earlier
+# version, which allowed $10^{-9}$ of the bound for rounding).
 
 # %%
 from kernels import certificates, interpolation, paths

@@ -456,12 +456,13 @@ draw_layers(of(cells, first), ["1/3", "1/4"])
 # best subnetworks give a path by Theorem 4.1, their best dropout networks one
 # by {cite}`kuditipudi2019`, Theorem 1; both have $4L - 1$ segments in our
 # shortest form. On both the output is constant or affine in $t$ on every
-# segment, so the certified supremum is exact ({ref}`dropout-certificates`).
-# Beside them the straight line, which is neither: on digits it is cut where
-# units change sign, and certified within 5 % on all training images. On MNIST
-# it has only its largest value at 41 points, a lower bound: between
-# ten layers of 245 units change sign some thousand times an image, and all
-# 60 000 would take about ten CPU-hours, extrapolated from untrained networks.
+# segment, so the certified supremum is exact ({ref}`dropout-certificates`; on
+# MNIST it is from an earlier version, which allowed $10^{-9}$ of the bound for
+# rounding). Beside them the straight line, which is neither: on digits it is
+# cut where units change sign, and certified within 5 % on all training images.
+# On MNIST it has only its largest value at 41 points, a lower bound: between
+# ten layers of 245 units change sign some thousand times an image, and all 60
+# 000 would take about ten CPU-hours, extrapolated from untrained networks.
 # `routes` builds the three, over what `best_subnetworks` and `best_dropped`
 # take from the two experiments.
 
