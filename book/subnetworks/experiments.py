@@ -461,8 +461,8 @@ draw_layers(of(cells, first), ["1/3", "1/4"])
 # rounding). Beside them the straight line, which is neither: on digits it is
 # cut where units change sign, and certified within 5 % on all training images.
 # On MNIST it has only its largest value at 41 points, a lower bound: between
-# ten layers of 245 units change sign some thousand times an image, and all 60
-# 000 would take about ten CPU-hours, extrapolated from untrained networks.
+# ten layers of 245 units change sign some thousand times an image, and all
+# 60 000 would take about ten CPU-hours, extrapolated from untrained networks.
 # `routes` builds the three, over what `best_subnetworks` and `best_dropped`
 # take from the two experiments.
 
