@@ -47,7 +47,7 @@ def limits(theta: Parameters, other: Parameters) -> Parameters:
     """Bounds on the weights anywhere between two parameters, float64."""
 
     def largest(p: Tensor, q: Tensor) -> Tensor:
-        return p.abs().maximum(q.abs()).double()
+        return rounding.normal(p.abs().maximum(q.abs()).double())
 
     return tree.map(largest, theta, other)
 
@@ -227,7 +227,8 @@ def _relu(z: list[Tensor], h: list[Tensor], box: Box) -> Box:
     low0, low1 = z0 + lo, z1 + lo
     lower = torch.minimum(torch.relu(low0) - h0, torch.relu(low1) - h1)
     crosses = (low0 < 0) != (low1 < 0)
-    s = torch.where(crosses, low0 / (low0 - low1), 0.0)
+    half0, half1 = low0 / 2, low1 / 2  # their difference is no overflow
+    s = torch.where(crosses, half0 / (half0 - half1), 0.0)
     lower = torch.where(
         crosses, torch.minimum(lower, -torch.lerp(h0, h1, s)), lower
     )

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from kernels.certificates.rounding import UNIT
+from kernels.networks import checks
 from kernels.networks.losses import labels
 
 SLACK = 1e-12
@@ -32,8 +33,36 @@ def error_supremum(z0: Tensor, z1: Tensor, y: Tensor) -> tuple[float, float]:
     tuple[float, float]
         (supremum, a t where it is reached).
 
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes that do not fit, no sample, classes out of range, and what
+        is not finite.
+
     Cost: O(n log n).
     """
+    z0, z1, y = (
+        checks.tensor(name, values)
+        for name, values in (("z0", z0), ("z1", z1), ("y", y))
+    )
+    if z0.dim() != 2 or z0.shape != z1.shape or z0.numel() == 0:
+        raise ValueError(
+            f"z0 has shape {tuple(z0.shape)} and z1 {tuple(z1.shape)}; (n, "
+            "outputs) for both, with one sample at least, will do"
+        )
+    classes = checks.indices("y", y)
+    shape = z0.shape if classes is None else z0.shape[:1]
+    if y.shape != shape:
+        raise ValueError(f"y has shape {tuple(y.shape)}; needed: {(*shape,)}")
+    for name, values in (("z0", z0), ("z1", z1), ("y", y)):
+        checks.check_finite(name, values)
+    if classes is not None:
+        y, most = classes, max(z0.shape[1], 2) - 1
+        if not 0 <= int(y.min()) <= int(y.max()) <= most:
+            raise ValueError(
+                f"y has classes {int(y.min())} to {int(y.max())}; with "
+                f"{z0.shape[1]} outputs 0 to {most} will do"
+            )
     return _sweep(*right_intervals(z0, z1, y))
 
 
@@ -70,6 +99,7 @@ def right_intervals(
     sign = 1 if sure else -1
     start, wins = _margins(z0, y, rho0, sign)  # (n, rivals)
     end, _ = _margins(z1, y, rho1, sign)
+    start, end = start / 2, end / 2  # their difference is no overflow
     zero = torch.nan_to_num(start / (start - end))  # where it vanishes
     at_start = (start > 0) | ((start == 0) & wins)
     at_end = (end > 0) | ((end == 0) & wins)

@@ -25,7 +25,7 @@ from torch import Tensor
 from kernels.certificates.bisection import bisect
 from kernels.certificates.engine import Task
 from kernels.certificates.rounding import above, gamma
-from kernels.networks import Parameters, tree
+from kernels.networks import Layer, Network, Parameters, checks, tree
 
 MOST_SWITCHES = 5_000_000
 _CHUNK = 1 << 21  # switches x outputs held at once
@@ -63,12 +63,52 @@ def square_supremum(
     tuple[float, float]
         (supremum, the t in [0, 1] where it is reached), up to rounding.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For what does not fit, no sample, and what is not finite.
+
     Cost: a sort of the at most n x h switches inside the segment; 1000
-    samples and 64 units take about 0.1 s.  Memory: 48 bytes a switch; see
-    :func:`fits`.
+    samples and 64 units take about 0.1 s.  Memory: some 150 bytes a switch;
+    see :func:`fits`.
     """
-    found = square_bound(theta, other, x, y)
+    net = _two_layers(theta)
+    net.check(theta, "theta")
+    net.check(other, "other")
+    x, y = checks.tensor("x", x), checks.tensor("y", y)
+    for name, values, each in (("x", x, net.inputs), ("y", y, net.widths[2:])):
+        if values.dim() < 2 or math.prod(values.shape[1:]) != each[0]:
+            raise ValueError(
+                f"{name} has shape {tuple(values.shape)}; (n, {each[0]}) will "
+                "do"
+            )
+        checks.check_finite(name, values)
+    if len(x) != len(y) or len(x) == 0:
+        raise ValueError(
+            f"x has {len(x)} samples and y has {len(y)}; as many, and at "
+            "least one, will do"
+        )
+    found = square_bound(theta, other, x, y.flatten(1))
     return found.value, found.t
+
+
+def _two_layers(theta: Any) -> Network:
+    """The network of two layers' parameters, each with or without a bias."""
+    flat = isinstance(theta, list | tuple) and len(theta) == 2
+    flat = flat and all(
+        isinstance(layer, list | tuple)
+        and len(layer) == 2
+        and torch.is_tensor(layer[0])
+        and layer[0].dim() == 2
+        for layer in theta
+    )
+    if not flat:
+        raise ValueError(
+            "theta is not that of two fully connected layers; ((W, b or None)"
+            ", (A, c or None)) will do"
+        )
+    layers = [Layer(len(w), bias=b is not None) for w, b in theta]
+    return Network((theta[0][0].shape[1],), tuple(layers))
 
 
 def square_bound(

@@ -11,6 +11,8 @@ with a bound rho >= |h - exact|, entry by entry:
 * ReLU and max-pooling are exact and enlarge no entry of rho beyond its
   window's largest; average pooling is a product of length its window;
 * underflow: one more ``TINY`` a product, which covers flushed subnormals too;
+  and points between weights are rounded as if these were at least ``SMALL``
+  in size, :func:`normal`, or 0;
 * losses: :func:`sample_losses`.
 
 Assumed: IEEE float64 sums and products (in a convolution too: no Winograd or
@@ -26,14 +28,21 @@ from kernels.networks import Network, Parameters, Pool, losses
 
 UNIT = 2.0**-53
 TINY = 2.0**-1020  # above what one product and its bound lose by underflow
-
-
+SMALL = 2.0**-960  # times 2^-100 still above all subnormal steps
 _LEAST = 2.0**-480  # the square root of what squares may lose, and more
 
 
 def gamma(k: int) -> float:
     """k u / (1 - k u), rounded up: the relative error of k roundings."""
     return k * UNIT / (1 - k * UNIT) * (1 + 4 * UNIT)
+
+
+def normal(size: Tensor) -> Tensor:
+    """``size``, sizes of weights, no smaller than ``SMALL`` but for zeros.
+
+    What is rounded relative to it is then more than subnormal steps.
+    """
+    return torch.where(size > 0, size.clamp_min(SMALL), 0.0)
 
 
 def forward(
@@ -151,7 +160,9 @@ def pooled(pool: Pool, size: Tensor, rho: Tensor) -> Tensor:
     if pool.kind == "max":
         return pool(rho)
     g = gamma(size.shape[2] * size.shape[3] + 8)
-    return pool(rho + g * size.abs()) * (1 + 2 * g)
+    size = size.abs()
+    some = pool((rho + size > 0).to(rho)) > 0  # zeros' average is exact
+    return pool(rho + g * size) * (1 + 2 * g) + TINY * some
 
 
 def sample_losses(

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kernels.certificates.rounding import TINY, gamma, pooled
+from kernels.certificates.rounding import TINY, gamma, normal, pooled
 from kernels.networks import Network, Parameters, Pool
 from kernels.networks.aliases import Pair
 from kernels.paths.exact import two_sum
@@ -75,7 +75,8 @@ def _between(p: Tensor, q: Tensor, s: float) -> tuple[Two, Tensor]:
     step, lost = two_sum(q, -p)
     move, rest = two_product(s, step)
     high, low = two_sum(p, move)
-    return two_sum(high, low + (rest + s * lost)), p.abs().maximum(q.abs())
+    most = normal(p.abs().maximum(q.abs()))
+    return two_sum(high, low + (rest + s * lost)), most
 
 
 def _linear(

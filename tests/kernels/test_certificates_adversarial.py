@@ -663,3 +663,65 @@ def test_a_broken_rule_is_seen(monkeypatch, mutant):
     mutate(monkeypatch, *change)
     with pytest.raises(AssertionError):
         check()
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "square"])
+@pytest.mark.parametrize("engine", ["boxes", "pieces", None])
+@pytest.mark.parametrize("steps", [1, 3, 101])
+def test_points_between_subnormal_weights_are_rounded(steps, engine, loss):
+    """To whole steps, which features of 1e299 make visible."""
+    net = networks.mlp([1, 1, 1, 2], bias=False)
+    size = steps * 5e-324
+
+    def theta(*weights):
+        last = torch.tensor([[3e24], [-3e24]], dtype=torch.float64)
+        each = [torch.full((1, 1), w, dtype=torch.float64) for w in weights]
+        return [(w, None) for w in (*each, last)]
+
+    path = paths.Path([theta(1.0, 0.0), theta(1.0, size)])
+    x = torch.full((1, 1), 1e299 / steps, dtype=torch.float64)
+    y = torch.tensor([1] if loss == "cross_entropy" else [[1.0, 0.0]])
+    places = [mpf(k) / 16 for k in range(17)]
+    found = assert_sound(net, path, x, y, loss, places, engine=engine)
+    assert found.upper > 0.1
+
+
+@pytest.mark.parametrize("ends", [(-1.2e308, 6.5e307), (-1e308, 1.5e308)])
+def test_a_difference_of_pre_activations_may_overflow(ends):
+    """Below the chord of ReLU there is room, up to where z is 0."""
+    z = [torch.tensor([[v]], dtype=torch.float64) for v in ends]
+    none = torch.zeros(1, 1, dtype=torch.float64)
+    lower, _, _ = bounds._relu(z, [v.relu() for v in z], (none, none, none))
+    start, end = map(mpf, ends)
+    assert mpf(lower.item()) <= -start / (start - end) * end * (1 - mpf(1e-15))
+
+
+def test_an_average_that_underflows_is_allowed_for():
+    """It is rounded to 0, which a large weight makes visible."""
+    net = Network(
+        (1, 2, 2),
+        (
+            Layer(1, kernel=1, pools=(Pool("average", 2),)),
+            Layer(2, bias=False),
+        ),
+    )
+    one = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+    last = torch.tensor([[1e300], [-1e300]], dtype=torch.float64)
+    theta = (one, torch.zeros(1, dtype=torch.float64)), (last, None)
+    x = torch.zeros(1, 1, 2, 2, dtype=torch.float64)
+    x[0, 0, 0, 0] = 5e-324
+    path = paths.Path([theta, theta])
+    y = torch.zeros(1, 2, dtype=torch.float64)
+    found = certificates.certify(net, path, x, y, "square")
+    average = mpf(5e-324) / 4
+    assert mpf(found.attained) <= 2 * (1e300 * average) ** 2
+    assert 2 * (1e300 * average) ** 2 <= mpf(found.upper)
+
+
+def test_layers_without_units_are_refused():
+    net = Network((2,), (Layer(0), Layer(2)))
+    theta = net.init(generator=torch.Generator(), dtype=torch.float64)
+    path = paths.Path([theta, theta])
+    x = torch.ones(3, 2, dtype=torch.float64)
+    with pytest.raises(ValueError, match="layers of one unit"):
+        certificates.certify(net, path, x, torch.tensor([0, 1, 0]))

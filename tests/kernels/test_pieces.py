@@ -664,3 +664,55 @@ def test_the_mean_counts_what_rises_above_the_chord():
     found = loss.Bounds(*ends, excess, (n[:0], excess[:0], excess[:0]), n, n)
     assert 2.25 <= found.mean() <= 2.25 + 1e-12
     assert found.error() == (0.0, 0.0)
+
+
+def test_many_flips_at_once_are_cut_a_few_pieces_at_a_time(monkeypatch):
+    """W to -W: every unit of every sample changes sign in the middle."""
+    net = networks.mlp([4, 61, 3], bias=False)
+    theta = cases.drawn(net, 3, torch.float64)
+    other = ((-theta[0][0], None), theta[1])
+    x, y = cases.inputs(net, 20).double(), torch.arange(20) % 3
+    segment = interval.prepare(net, theta, other, x, y, "cross_entropy")
+    none, held = torch.zeros(20, dtype=torch.float64), []
+    plain = relu._cut
+
+    def cut(z, *rest):
+        out = plain(z, *rest)
+        held.append((len(z), out.h.numel()))
+        return out
+
+    monkeypatch.setattr(relu, "_cut", cut)
+    together = interval.bound(segment, 0.0, 1.0, none)
+    assert max(pieces for pieces, _ in held) == 20
+    held.clear()
+    monkeypatch.setattr(relu, "MOST", 30_000)
+    apart = interval.bound(segment, 0.0, 1.0, none)
+    assert max(n for pieces, n in held if pieces > 1) <= 30_000
+    assert sum(pieces for pieces, _ in held) == 20
+    assert apart.cuts.tolist() == together.cuts.tolist() == [61] * 20
+    assert apart.mean() == pytest.approx(together.mean(), rel=1e-12)
+
+
+def test_pieces_leave_no_allowance_of_a_bound_that_they_replace():
+    """Rounded columns differ much here; pieces bound them, not exactly."""
+    net = networks.mlp([3, 16, 16, 16, 2])
+    theta = [list(pair) for pair in cases.drawn(net, 7, torch.bfloat16)]
+    for part in theta[0]:
+        part[8:] = part[:8]
+    other = [list(pair) for pair in theta]
+    column = theta[1][0][:, :8].clone()
+    theta[1][0] = torch.cat([column, 0 * column], 1)
+    other[1][0] = torch.cat([0.3 * column, 0.7 * column], 1)
+    other[-1] = [
+        cases.drawn(net, 8, torch.bfloat16)[-1][0],
+        theta[-1][1],
+    ]
+    path = paths.Path([tuple(map(tuple, end)) for end in (theta, other)])
+    x, y = cases.inputs(net, 20), torch.arange(20) % 2
+    how = dict(tolerance=0.5, initial=1)
+    found = certificates.certify(net, path, x, y, engine="pieces", **how)
+    assert found.segments[0].mismatch > 1e-3
+    assert found.segments[0].kind == "general"
+    assert found.upper > found.attained * (1 + 1e-6)
+    assert not found.exact
+    assert found.rounding < 1e-9

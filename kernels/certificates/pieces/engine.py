@@ -53,6 +53,8 @@ def cut(task: Task) -> bool:
         for t in places:
             loss, slack, error, _ = data.at(k, t)
             known.found(loss, slack, error, t)
+        if cover.upper < known.cap:  # else the cap's own allowance stands
+            known.rounding = 0.0
         known.upper = cover.upper
         if not known.upper < math.inf:
             raise ValueError(

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from kernels.certificates.pieces.interval import bound, prepare, snap
 from kernels.certificates.pieces.probe import FLIPS, sign_changes
-from kernels.networks import Network, Parameters
+from kernels.networks import Network, Parameters, tree
+from kernels.networks.checks import tensor
+from kernels.networks.samples import inputs
 from kernels.paths import Path
 
 
@@ -25,15 +27,25 @@ def flips(network: Network, path: Path, x: Tensor) -> Tensor:
     ----------
     network : the network
     path : a path through its parameters
-    x : (n, features) or (n, C, H, W)
+    x : (n, features) or (n, C, H, W), taken in float64
 
     Returns
     -------
     Tensor
         Int64 (segments, n).
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a path or inputs that do not fit, no sample, and what is not
+        finite.
+
     Cost: some five forward passes a sign change.
     """
+    for k in range(len(path) + 1):
+        network.check(path.knots[k], f"path.knots[{k}]")
+    theta = tree.to(path.knots[0], torch.float64)
+    x = inputs(network, theta, tensor("x", x).double())
     with torch.no_grad():
         return torch.stack(
             [_on(network, *path.ends(k), x) for k in range(len(path))]

@@ -1,5 +1,6 @@
 """All samples on one interval of a segment, from the inputs to the loss."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from kernels.certificates.pieces.layers import (
 )
 from kernels.certificates.pieces.loss import Bounds, summarise
 from kernels.certificates.pieces.pool import average, maximum
-from kernels.certificates.pieces.relu import relu
+from kernels.certificates.pieces.relu import TooMany, relu
 from kernels.networks import Network, Parameters, tree
 
 CAP = 3  # nodes from which on a moving layer raises the degree no more
@@ -121,8 +122,10 @@ def bound(
     samples asked for, or None.
 
     Memory: a few times ``HELD`` numbers, whatever the number of pieces (where
-    they would be more, half of them waits), the weights at ``CAP`` + 1 nodes,
-    and eight numbers a piece of the outputs.
+    they would be more, half of them waits), where pieces are cut often up to
+    a few times ``relu.MOST`` or, if that is more, the parts of one piece, at
+    ``CAP`` + 1 nodes; the weights at as many, and eight numbers a piece of the
+    outputs.
     """
 
     def finish(z: Pieces) -> tuple[Tensor, ...]:
@@ -189,14 +192,22 @@ class _Descent:
         for k in range(level, len(self.layers)):
             layer = self.layers[k]
             widest = _widest(layer.weight, z.h)
-            if len(z) > 1 and (CAP + 1) * len(z) * widest > HELD:
+            after = None
+            if len(z) == 1 or (CAP + 1) * len(z) * widest <= HELD:
+                with contextlib.suppress(TooMany):
+                    after = self._through(layer, z, self.weigh[k])
+            if after is None:
                 for half in z.halves():
                     self.run(half, k)
                 return
-            z = layer.linear(z, CAP)
-            if layer.i < self.network.depth:
-                z = self._activate(layer.i, z, self.weigh[k])
+            z = after
         self.found.append(self.finish(z))
+
+    def _through(self, layer: Moving, z: Pieces, gain: Tensor) -> Pieces:
+        z = layer.linear(z, CAP)
+        if layer.i == self.network.depth:
+            return z
+        return self._activate(layer.i, z, gain)
 
     def _activate(self, i: int, z: Pieces, gain: Tensor) -> Pieces:
         z, cut = relu(z, self.slack, gain)

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kernels.certificates import rounding
 from kernels.certificates.pieces import polynomials as poly
 from kernels.networks import Network, Pool
 from kernels.networks.aliases import Pair
@@ -80,7 +81,7 @@ def lines(pair: Pair, twin: Pair) -> tuple[Line, Line]:
 def _line(p: Any, q: Any) -> Line:
     if p is None or p is q or torch.equal(p, q):
         return Line(p, None, None)
-    return Line(p, q - p, p.abs() + q.abs())
+    return Line(p, q - p, rounding.normal(p.abs() + q.abs()))
 
 
 class Moving:

@@ -10,6 +10,11 @@ from kernels.certificates.pieces.roots import isolate
 Cuts = tuple[Tensor, Tensor, Tensor]  # piece, unit, place
 
 _UP = 1 + 1e-12
+MOST = 1 << 25  # numbers that the parts of several pieces may hold
+
+
+class TooMany(Exception):
+    """Several pieces are cut into more parts than should be held at once."""
 
 
 def relu(z: Pieces, slack: Tensor, gain: Tensor) -> tuple[Pieces, Tensor]:
@@ -24,7 +29,8 @@ def relu(z: Pieces, slack: Tensor, gain: Tensor) -> tuple[Pieces, Tensor]:
     its box grows by how far the cut may be from the root.
 
     Returns the pieces and, for each cut, its sample.  Takes the memory of
-    ``z`` over.
+    ``z`` over.  Raises TooMany where the parts of several pieces would hold
+    more than ``MOST`` numbers: fewer pieces will do.
     """
     shape = z.rho.shape[1:]
     z = Pieces(z.sample, z.lo, z.hi, z.h.flatten(2), z.rho.flatten(1))
@@ -44,6 +50,7 @@ def relu(z: Pieces, slack: Tensor, gain: Tensor) -> tuple[Pieces, Tensor]:
         out.h.mul_(on)
         z.size.mul_(on)
     else:
+        _check_parts(z, cuts[0])
         out, cut = _cut(z, on, *cuts), z.sample[cuts[0]]
     out.h = out.h.unflatten(2, shape)
     out.rho = out.rho.unflatten(1, shape)
@@ -112,6 +119,15 @@ def _settle(
             cuts = piece[item_of], unit[item_of], at
     z.rho.view(-1)[unsure] = box
     return cuts
+
+
+def _check_parts(z: Pieces, piece: Tensor) -> None:
+    """Raise TooMany where fewer pieces at once would need less memory."""
+    each = torch.bincount(piece, minlength=len(z))
+    signs = int((each * (each + 1)).sum()) // 2  # that `_cut` turns round
+    numbers = (len(z) + len(piece)) * z.h[:, 0].numel()
+    if len(z) > 1 and max(signs, numbers) > MOST:
+        raise TooMany
 
 
 def _cut(
