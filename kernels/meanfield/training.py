@@ -14,6 +14,8 @@ from kernels.meanfield.evaluation import Evaluation
 from kernels.meanfield.model import Activation, Weights
 from kernels.meanfield.step import Step
 from kernels.runs.loop import Run, count_steps, snapshot_steps
+from kernels.runs.sources import fingerprint
+from kernels.training.minibatches import checksum
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ def train(
     checkpoint : None, or a file
         The run is saved there at snapshots and every ``checkpoint_every``
         steps, and a later call with the same arguments goes on from it to
-        the same numbers, bit for bit on the same machine.  What
+        the same numbers, bit for bit on the same machine; the weights and
+        the data must be the same again, and what a stream or an activation
+        encloses must be plain, an array or a function.  What
         ``measure`` returns must then be tensors, numbers, strings, lists,
         tuples, dicts of these, or an ``Evaluation``.
     checkpoint_every : steps between two writes
@@ -138,12 +142,14 @@ def train(
         "steps": total,
         "snapshots": moments,
         "loss": loss,
-        "activation": getattr(activation, "__name__", str(activation)),
         "train_ends": train_ends,
-        "data": minibatches.label,
         "tf32": tf32,
         "mixed_precision": mixed_precision,
     }
+    if checkpoint:  # else nobody asks, and it looks at all of the data
+        settings["activation"] = fingerprint("activation", activation)
+        settings["start"] = [checksum(w) for w in theta]
+        settings["data"] = minibatches.label
     with device.threads(threads) if threads else nullcontext():
         run.go(
             settings,

@@ -12,12 +12,12 @@ every module of its folder.
 """
 
 import hashlib
-import inspect
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from kernels.runs.identity import tensor_text as tensor_text
 from kernels.runs.imports import (
     files_of,
     label,
@@ -25,12 +25,14 @@ from kernels.runs.imports import (
     statements,
     with_imports,
 )
-from kernels.runs.reach import Reach, home, in_notebook
+from kernels.runs.reach import Reach, bare, home, in_notebook
+from kernels.runs.reach import at_home as at_home
 
 __all__ = [
     "closure",
     "content",
     "digest",
+    "fingerprint",
     "function_digest",
     "function_modules",
     "statements",
@@ -109,7 +111,10 @@ def function_digest(
     closure.  For one that was defined in a notebook or a script: its own
     source and, transitively, the functions and classes that it names, the
     closures of the modules that it names or imports, and the values of plain
-    constants (numbers, strings, and lists, tuples and dicts of them).
+    constants (numbers, strings, and lists, tuples and dicts of them).  For
+    one that another function made (a nested function, a lambda, a decorator's
+    wrapper), wherever that is written: also its own code, what it encloses
+    and its defaults.
 
     Parameters
     ----------
@@ -121,14 +126,42 @@ def function_digest(
     TypeError
         For what is no function.
     ValueError
-        When the function reads a global that cannot be hashed: its name
-        and type are in the message.
+        When the function reads a global, or encloses a value, that cannot
+        be hashed: its name and type are in the message.
     """
     reach = _reached(function, roots)
     whole = hashlib.sha256(digest(reach.files, reach.roots).encode())
-    for text in sorted(reach.texts):
+    for text in reach.texts:
         whole.update(f"\0{text}".encode())
     return whole.hexdigest()
+
+
+def fingerprint(name: str, value: Any) -> str:
+    """What tells a function, or a callable object, from others in a label.
+
+    For a run that is saved and goes on: its name, a colon and 16 digits of a
+    hash over its code and the values that are bound to it: what it encloses,
+    defaults, arguments of a ``functools.partial``, fields of a dataclass; for
+    a function of a notebook or a script the globals too that it reads.  The
+    same in every process of one version of Python.  Modules that it calls do
+    not count.
+
+    Parameters
+    ----------
+    name : what it is called in the error's message
+    value : the function or object
+
+    Raises
+    ------
+    ValueError
+        Where a bound value cannot be told from others: its name and type are
+        in the message.
+    """
+    reach = Reach(())
+    reach.add(name, value)
+    whole = hashlib.sha256("\0".join(reach.texts).encode())
+    called = getattr(value, "__qualname__", type(value).__qualname__)
+    return f"{called}:{whole.hexdigest()[:16]}"
 
 
 def function_modules(
@@ -178,7 +211,7 @@ def content(path: str | Path) -> str:
 def _reached(
     function: Callable[..., Any], roots: Iterable[str | Path]
 ) -> Reach:
-    function = inspect.unwrap(function)
+    function = bare(function)
     if not isinstance(function, types.FunctionType):
         raise TypeError(
             f"expected a plain function, got {type(function).__name__}"
@@ -186,7 +219,8 @@ def _reached(
     reach = Reach(_resolved(roots))
     if not in_notebook(function):  # its module counts wherever it lies
         reach.files.update(closure(Path(str(home(function))), reach.roots))
-    reach.add(function.__qualname__, function)
+    if not at_home(function):
+        reach.add(function.__qualname__, function)
     return reach
 
 

@@ -157,18 +157,20 @@ def train(
     if chosen is not None:
         born = [(units, xi) for units, (_, xi) in zip(chosen, born)]
     folder = None if store is None else Path(store) / f"layer-{layer:02d}"
-    label = {
-        "net": repr(net),
-        "features": checksum(h),
-        "targets": checksum(y),
-        "dtype": str(h.dtype),
-        "sizes": sizes,
-        "order": order,
-        **recipe.label,
-        "epochs": recipe.epochs,
-    }
-    if chosen is not None:
-        label["kept"] = [units.tolist() for units in chosen]
+    label = {}
+    if store is not None:  # else nobody asks, and it looks at all of the data
+        label = {
+            "net": repr(net),
+            "features": checksum(h),
+            "targets": checksum(y),
+            "sizes": sizes,
+            "order": order,
+            "init": dict(sorted((init or {}).items())),
+            **recipe.label,
+            "epochs": recipe.epochs,
+        }
+        if chosen is not None:
+            label["kept"] = [units.tolist() for units in chosen]
     book = _Book(folder, label, seeds)
     if together is None:
         maps = any(one.kernel is not None for one in narrow.layers)

@@ -19,6 +19,8 @@ from concurrent.futures import CancelledError
 from multiprocessing.connection import wait
 from typing import Any
 
+from kernels.runs.sources import at_home
+
 CONTEXT = multiprocessing.get_context("spawn")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -138,11 +140,10 @@ def _failed(error, trace=""):
 def _portable(cell):
     """A cell as bytes that another process can load.
 
-    By name where its module can be imported there, else by value, which
-    needs cloudpickle (a dependency of scikit-learn's and of Dask's).
+    By name where its module has it under that, else by value, which needs
+    cloudpickle (a dependency of scikit-learn's and of Dask's).
     """
-    by_name = cell.__module__ != "__main__" and "<" not in cell.__qualname__
-    if by_name:
+    if at_home(cell):
         return pickle.dumps(cell)
     try:
         import cloudpickle
@@ -226,16 +227,17 @@ def dask(cell, points, client, *, wanted, patience):
                 while lost:
                     done.put(lost.pop())
                 continue
-            if future.status == "lost":  # until another worker has done it
+            status = future.status  # once: it may change at any moment
+            if status == "lost":  # until another worker has done it
                 lost.append(future)
                 continue
             left, alone = left - 1, None
-            if future.status == "error":
+            if status == "error":
                 outcome = _failed(_text(future.exception()))
-            elif future.status == "finished":
+            elif status == "finished":
                 outcome = future.result()
             else:
-                raise ConnectionError(f"a cell was {future.status}")
+                raise ConnectionError(f"a cell was {status}")
             _refuse(cell, outcome)
             yield futures[future], outcome
     except (CancelledError, OSError) as error:

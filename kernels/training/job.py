@@ -15,8 +15,7 @@ from kernels.training.precision import Precision
 class Job:
     """SGD on one network, as ``recipe`` has it.
 
-    ``theta`` are the parameters as they are now, ``label`` what tells this
-    run from others.
+    ``theta`` are the parameters as they are now.
     """
 
     def __init__(self, net, theta, data, recipe, generator, measure):
@@ -41,13 +40,17 @@ class Job:
         self._precision = Precision(recipe.mixed_precision, x)
         self._done, self.over = 0, False
         self._wrong = torch.zeros((), dtype=torch.int64, device=x.device)
-        self.label = {
-            "net": repr(net),
-            "start": [checksum(part) for part in tree.parts(theta)],
-            "dtype": str(x.dtype),
+
+    @property
+    def label(self):
+        """What tells this run, before its first step, from others."""
+        return {
+            "net": repr(self._net),
+            "start": [checksum(part) for part in tree.parts(self.theta)],
+            "dtype": str(self.theta[0][0].dtype),
             "data": self._minibatches.label,
-            **recipe.label,
-            "dropout": list(rates),
+            **self._recipe.label,
+            "dropout": list(self._rates),
         }
 
     def step(self):

@@ -6,18 +6,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kernels.runs.sources import tensor_text
 
-def checksum(values: Tensor) -> int:
-    """The sum of the bit patterns: exact, whatever the order of summation.
+
+def checksum(values: Tensor) -> str:
+    """What tells a tensor from others: type, shape and a hash of its bytes.
+
+    The same on every device and in every process.
 
     Parameters
     ----------
-    values : floats or integers of two, four or eight bytes
+    values : of any type, on any device
     """
-    bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[
-        values.element_size()
-    ]
-    return int(values.view(bits).sum())
+    return tensor_text(values)
 
 
 def seeds(generators: Sequence[torch.Generator]) -> list[int]:
@@ -33,9 +34,8 @@ def seeds(generators: Sequence[torch.Generator]) -> list[int]:
 class Shuffled:
     """Epochs over a set, each in a new random order.
 
-    ``per_epoch`` is the number of minibatches in an epoch, ``label`` tells
-    this source from others.  Samples that do not fill a last minibatch are
-    left out of that epoch.
+    ``per_epoch`` is the number of minibatches in an epoch.  Samples that do
+    not fill a last minibatch are left out of that epoch.
 
     Parameters
     ----------
@@ -60,7 +60,6 @@ class Shuffled:
         self._x, self._y, self._batch = x, y, batch
         self._generators, self._afresh = generators, afresh
         self.per_epoch = len(x) // batch
-        self.label = [checksum(x), checksum(y), seeds(generators)]
         self._position = self.per_epoch  # draw an order at the first call
         orders = len(generators)
         self._order = torch.empty(
@@ -88,6 +87,15 @@ class Shuffled:
             return self._xs, self._ys
         split = self._index.shape
         return self._xs.unflatten(0, split), self._ys.unflatten(0, split)
+
+    @property
+    def label(self) -> list[Any]:
+        """What tells this source from others: takes a look at all of it."""
+        return [
+            checksum(self._x),
+            checksum(self._y),
+            seeds(self._generators),
+        ]
 
     @property
     def state(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from kernels.networks.checks import one_of, whole
 from kernels.networks.losses import LOSSES
 from kernels.runs.loop import count_steps
+from kernels.runs.sources import fingerprint
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,13 @@ class Recipe:
 
     @property
     def label(self) -> dict[str, Any]:
-        """Its settings by name, functions by theirs; not the run's length."""
+        """Its settings by name, but for the run's length: for a checkpoint.
+
+        Functions by name, code and what is bound to them: ValueError for one
+        that cannot be told from others so.
+        """
         found = {
-            f.name: _plain(getattr(self, f.name))
+            f.name: _plain(f.name, getattr(self, f.name))
             for f in fields(self)
             if f.name not in ("epochs", "steps")
         }
@@ -193,10 +198,12 @@ def _name(value: object) -> str:
     return getattr(value, "__qualname__", repr(value))
 
 
-def _plain(value: object) -> object:
-    """What a checkpoint may hold: functions by name."""
+def _plain(name: str, value: object) -> object:
+    """What a checkpoint may hold: functions as texts that tell them apart."""
+    if value is None:
+        return "None"
     known = isinstance(value, bool | int | float | str | tuple)
-    return value if known else _name(value)
+    return value if known else fingerprint(name, value)
 
 
 def _positive(name: str, value: float) -> None:

@@ -94,7 +94,9 @@ def train(
     moments = snapshot_steps(snapshots, total)
     values = theta[0][0].new_empty(total)
     run = Run(job, moments=moments, losses=values)
-    label = job.label | {"steps": total, "snapshots": moments}
+    label = {"steps": total, "snapshots": moments}
+    if checkpoint:  # else nobody asks, and it looks at all of the data
+        label = job.label | label
     run.go(label, checkpoint, checkpoint_every, desc)
     return Training(
         theta=tree.copy(job.theta),

@@ -380,3 +380,38 @@ def test_a_stream_with_wrong_samples_is_named():
             steps=1,
             generator=generator(),
         )
+
+
+def test_what_differs_in_order_or_in_what_it_encloses_is_another_run(
+    tmp_path,
+):
+    x, y = dataset()
+
+    def stream(delta):
+        return lambda batch, g: fresh(round(delta * batch), g)
+
+    def go(data=(x, y), theta=None, name="run.pt", **change):
+        return meanfield.train(
+            start() if theta is None else theta,
+            data,
+            **{"step_size": 0.1, "batch": 4, "steps": 6, **change},
+            generator=generator(),
+            checkpoint=tmp_path / name,
+        )
+
+    first = go()
+    other = tuple(w.flip(1) for w in start())
+    for change, name in (
+        (dict(data=(x, y.flip(0))), "data"),
+        (dict(theta=other), "start"),
+        (dict(activation=lambda z: z.tanh()), "activation"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} was"):
+            go(**change)
+    go(stream(1), name="stream.pt", activation=lambda z: z.tanh())
+    with pytest.raises(ValueError, match="data was"):
+        go(stream(1.1), name="stream.pt", activation=lambda z: z.tanh())
+    with pytest.raises(ValueError, match="activation was"):
+        go(stream(1), name="stream.pt", activation=lambda z: z.relu())
+    go(stream(1), name="stream.pt", activation=lambda z: z.tanh())
+    assert all(map(torch.equal, go().theta, first.theta))

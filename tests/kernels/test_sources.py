@@ -162,6 +162,8 @@ def notebook_digest(path, text, monkeypatch, root):
     """The digest of `cell`, defined by running `text` as a script."""
     path.write_text(textwrap.dedent(text))
     linecache.clearcache()
+    main = sys.modules["__main__"]  # where the source of classes is looked up
+    monkeypatch.setattr(main, "__file__", str(path), raising=False)
     monkeypatch.syspath_prepend(str(root))
     for name in [n for n in sys.modules if n.split(".")[0] == "pack"]:
         monkeypatch.delitem(sys.modules, name)
@@ -233,3 +235,163 @@ def test_module_functions_are_keyed_by_their_closure_and_what_they_enclose():
 def test_function_digest_rejects_what_is_no_function():
     with pytest.raises(TypeError, match="got builtin"):
         function_digest(len)
+
+
+TWINS = """
+    import contextlib
+    import functools
+    import math
+    from dataclasses import dataclass
+
+    import numpy as np
+
+    def times(n):
+        def wrap(f):
+            @functools.wraps(f)
+            def g(**point):
+                return n * f(**point)
+            return g
+        return wrap
+
+    def one(x):
+        return x
+
+    @dataclass(frozen=True)
+    class Power:
+        n: int
+
+        def __call__(self, x):
+            return x ** self.n
+
+    @contextlib.contextmanager
+    def quietly():
+        yield 1
+
+    class Base:
+        def get(self, x):
+            return x + 1
+
+    class Child(Base):
+        pass
+
+    @functools.cache
+    def known(x):
+        return x
+
+    USED = FIRST
+
+    def cell(x):
+        with quietly():
+            return Child().get(known(USED)), np
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("times(1)(one)", "times(2)(one)"),
+        ("times(1)(times(2)(one))", "times(2)(times(1)(one))"),
+        ("lambda x: x", "lambda x: -x"),
+        ("(lambda x: x, lambda x: -x)[0]", "(lambda x: x, lambda x: -x)[1]"),
+        ("lambda x: x in {'a', 'b'}", "lambda x: x in {'a', 'c'}"),
+        ("lambda x: [x for _ in 'a']", "lambda x: [-x for _ in 'a']"),
+        ("functools.partial(one, 1)", "functools.partial(one, 2)"),
+        ("functools.partial(one, x=1)", "functools.partial(one, y=1)"),
+        ("Power(1)", "Power(2)"),
+        ("Power(1).__call__", "Power(2).__call__"),
+        ("math.sqrt", "math.exp"),
+        ("np.sin", "np.cos"),
+        ("np.mean", "np.median"),
+        ("np", "math"),
+        ("'a'.join", "'b'.join"),
+        ("np.arange(3)", "np.arange(3)[::-1]"),
+        ("np.arange(4).reshape(2, 2)", "np.arange(4)"),
+        ("np.float32(1)", "np.float64(1)"),
+        ("[one, math.exp]", "[math.exp, one]"),
+        ("{'f': one}", "{'g': one}"),
+        ("{1, 2}", "{1, 3}"),
+    ],
+)
+def test_values_that_a_notebook_reads_are_told_apart(
+    tree, monkeypatch, first, second
+):
+    args = monkeypatch, tree
+    text = [TWINS.replace("FIRST", value) for value in (first, second)]
+    keys = [notebook_digest(tree / "n.py", t, *args) for t in text]
+    assert keys[0] != keys[1]
+    assert notebook_digest(tree / "n.py", text[0], *args) == keys[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ("return x + 1", "return x + 2", True),  # of a base class
+        ("yield 1", "yield 2", True),  # in a library's wrapper
+        ("return x\n\n    USED", "return -x\n\n    USED", True),  # in a cache
+        ("return x ** self.n", "return self.n", False),  # not reached
+    ],
+)
+def test_wrapped_and_inherited_code_is_reached(
+    tree, monkeypatch, old, new, changes
+):
+    args = monkeypatch, tree
+    text = TWINS.replace("FIRST", "1")
+    assert old in text
+    before = notebook_digest(tree / "n.py", text, *args)
+    after = notebook_digest(tree / "n.py", text.replace(old, new), *args)
+    assert (before != after) == changes
+
+
+SCRIPT = """
+from dataclasses import dataclass
+from functools import partial
+import torch
+from kernels import training
+from kernels.runs.sources import fingerprint
+
+@dataclass(frozen=True)
+class Own:
+    factor: float
+    def __call__(self, k, per_epoch):
+        return self.factor if k in {"a", "b", 3} else 1.0
+
+def stream(delta, weights=torch.arange(3.0)):
+    def draw(batch, g):
+        return torch.randn(batch, generator=g) * delta * weights
+    return draw
+
+for value in (
+    torch.relu, torch.nn.functional.silu, torch.nn.GELU(), Own(0.5), Own(0.6),
+    training.StepDecay(0.5, epochs=2), training.CropFlip(), stream(0.1),
+    stream(0.5), stream(0.5, torch.arange(3.0).flip(0)), lambda z: z.tanh(),
+    lambda z: z.sigmoid(), partial(torch.add, 1), partial(torch.add, 2),
+    torch.no_grad()(stream(0.1)), torch.enable_grad()(stream(0.1)),
+    (lambda z: z.exp()), training.InverseTime(0.1), training.InverseTime(0.2),
+):
+    print(fingerprint("value", value))
+"""
+
+
+def test_fingerprints_differ_and_are_the_same_in_every_process(tmp_path):
+    found = []
+    for seed in ("1", "2"):  # one from a file, one that has no source
+        (tmp_path / "script.py").write_text(SCRIPT)
+        where = [tmp_path / "script.py"] if seed == "1" else ["-c", SCRIPT]
+        done = subprocess.run(
+            [sys.executable, *where],
+            env=os.environ
+            | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(sources.ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found.append(done.stdout.split())
+    assert found[0] == found[1]
+    assert len(set(found[0])) == len(found[0]) == 19
+    assert "relu:" in found[0][0]
+    assert found[0][3].startswith("Own:")
+
+
+def test_a_fingerprint_names_what_it_cannot_hold():
+    with pytest.raises(ValueError, match=r"reads 'factor' of type object"):
+        sources.fingerprint("schedule", make(object()))

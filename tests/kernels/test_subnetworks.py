@@ -461,3 +461,29 @@ def test_a_step_too_long_is_named():
             net, theta, x * 1e150, y, layer=1, step_size=1e200, epochs=3,
             batch=6, generator=generator(),
         )  # fmt: skip
+
+
+def test_a_store_tells_labels_starts_and_schedules_apart(tmp_path):
+    net, theta, x, y = dense()
+
+    def go(y=y, **how):
+        how = dict(layer=1, draws=2, epochs=2, batch=6) | how
+        return subnetworks.train(
+            net, theta, x, y, generator=generator(), store=tmp_path, **how
+        )
+
+    def falling(power):
+        return lambda k, per_epoch: 1 / (1 + k) ** power
+
+    first = go(schedule=falling(1))
+    for change, name in (
+        (dict(y=y.flip(0)), "targets"),
+        (dict(init={"scale": 5.0}), "init"),
+        (dict(init={"bias": "uniform"}), "init"),
+        (dict(schedule=falling(2)), "schedule"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} was"):
+            go(**dict(schedule=falling(1)) | change)
+    again = go(schedule=falling(1), init={}, draws=3)
+    for a, b in zip(first.parameters, again.parameters):
+        close(a, b, atol=0)

@@ -173,6 +173,65 @@ def test_an_edit_of_the_code_reruns_and_key_code_false_does_not(
     assert sweep.run(second.cell, grid, store, key_code=False) == [{"y": 2}]
 
 
+MADE = """
+    import functools
+
+    def make(c):
+        def cell(x):
+            return {'y': c * x}
+        return cell
+
+    def default(c):
+        def cell(x, *, c=c):
+            return {'y': c * x}
+        return cell
+
+    def plain(x):
+        return {'y': x}
+
+    def times(c):
+        @functools.wraps(plain)
+        def cell(**point):
+            return {'y': c * plain(**point)['y']}
+        return cell
+
+    def alike(c):
+        pair = lambda x: {'y': x}, lambda x: {'y': 2 * x}
+        return pair[c - 1]
+
+    def nested(c):
+        inner = make(1), make(2)
+        first, second = inner[:: 1 if c == 1 else -1]
+        return lambda x: {'y': first(x)['y'] + 0 * second(x)['y']}
+"""
+
+
+@pytest.mark.parametrize(
+    "how", ["make", "default", "times", "alike", "nested"]
+)
+@pytest.mark.parametrize("workers", [None, 1])
+def test_cells_that_a_function_makes_are_told_apart(
+    tmp_path, monkeypatch, how, workers
+):
+    """In a module outside the repository, of which no root tells."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    made = module(tmp_path, MADE)
+    store = tmp_path / "store"
+    for c in (1, 2):
+        cell = getattr(made, how)(c)
+        assert sweep.run(cell, [{"x": 3}], store, workers) == [{"y": 3 * c}]
+    assert len(contents(store)) == 2
+    again = getattr(made, how)(2)
+    assert sweep.run(again, [{"x": 3}], store) == [{"y": 6}]
+    assert len(contents(store)) == 2
+
+
+def test_a_cell_that_encloses_what_no_key_can_hold_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"reads 'factor' of type object"):
+        sweep.run(enclosing(object()), [{"i": 1}], tmp_path)
+
+
 def test_what_is_no_whole_record_is_computed_again(tmp_path):
     grid = [{"x": 4}, {"x": 9}]
     sweep.run(cell, grid, tmp_path)
@@ -436,6 +495,21 @@ class Lost:
         return {"result": 7}
 
 
+class Fickle(Lost):
+    """One whose status changes at every look."""
+
+    def __init__(self):
+        self.looks = 0
+
+    @property
+    def status(self):
+        self.looks += 1
+        return "finished" if self.looks == 1 else "error"
+
+    def exception(self):
+        raise AssertionError("it was finished when it was looked at")
+
+
 class Careless:
     """A client of a cluster that loses one result; ``looks`` at workers."""
 
@@ -466,6 +540,13 @@ def test_dask_may_lose_a_result_and_compute_it_again():
     client = Careless({"one": {}})
     assert over_dask(client, 60) == [("a", {"result": 7})]
     assert client.looks == 2
+
+
+def test_the_status_of_a_cell_is_read_once_a_turn():
+    client = Careless({"one": {}})
+    client.future = Fickle()
+    assert over_dask(client, 60) == [("a", {"result": 7})]
+    assert client.future.looks == 1
 
 
 def test_a_lost_result_waits_for_a_worker_no_longer_than_any():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kernels import training
 from kernels.networks import Layer, Network, Pool, mlp
-from kernels.training.minibatches import Shuffled
+from kernels.training.minibatches import Shuffled, checksum
 
 F64 = torch.float64
 
@@ -517,3 +517,71 @@ def test_mixed_precision_on_cuda():
     )  # fmt: skip
     assert run.theta[0][0].dtype == torch.float32
     assert run.losses[-5:].mean() < run.losses[:5].mean()
+
+
+def test_data_and_starts_in_another_order_are_another_run(tmp_path):
+    """Their sums are the same: so were their labels once."""
+    net, theta = net_and_theta()
+    x, y = dataset()
+    path = tmp_path / "run.pt"
+
+    def go(theta=theta, x=x, y=y):
+        return training.train(
+            net, theta, (x, y), step_size=0.1, batch=5, steps=4,
+            generator=generator(), checkpoint=path,
+        )  # fmt: skip
+
+    first = go()
+    (w, b), *rest = theta
+    for change, name in (
+        (dict(y=y.flip(0)), "data"),
+        (dict(x=x.flip(0)), "data"),
+        (dict(x=x.flip(1)), "data"),
+        (dict(theta=((w.flip(0), b), *rest)), "start"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} was"):
+            go(**change)
+    assert same(go(x=x.T.contiguous().T).theta, first.theta)
+
+
+def falling(power):
+    return lambda k, per_epoch: 1 / (1 + k) ** power
+
+
+def test_functions_of_one_name_are_another_run(tmp_path):
+    net, theta = net_and_theta()
+    path = tmp_path / "run.pt"
+
+    def go(schedule):
+        return training.train(
+            net, theta, dataset(), step_size=0.1, batch=5, steps=4,
+            generator=generator(), checkpoint=path, schedule=schedule,
+        )  # fmt: skip
+
+    first = go(falling(1))
+    assert same(go(falling(1)).theta, first.theta)
+    for other in (falling(2), lambda k, per_epoch: 1.0):
+        with pytest.raises(ValueError, match="schedule was"):
+            go(other)
+    with pytest.raises(ValueError, match="reads 'power' of type object"):
+        go(falling(object()))
+
+
+def test_without_a_checkpoint_nothing_need_be_told_apart():
+    net, theta = net_and_theta()
+    things = iter([1.0] * 4)
+    found = training.train(
+        net, theta, dataset(), step_size=0.1, batch=5, steps=4,
+        generator=generator(), schedule=lambda *_: next(things),
+    )  # fmt: skip
+    assert found.steps == 4
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.bfloat16, torch.float32, F64, torch.int64, torch.bool]
+)
+def test_the_checksum_sees_order_shape_and_type(dtype):
+    x = torch.tensor([[0, 1, 1], [0, 0, 1]]).to(dtype)
+    others = [x.flip(0), x.flip(1), x.reshape(3, 2), x.to(torch.int32)]
+    assert len({checksum(one) for one in (x, *others)}) == 5
+    assert checksum(x.T.contiguous().T) == checksum(x)
