@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from kernels import states
+from kernels.counterexample.samples import reals, samples
+from kernels.networks import checks
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,26 @@ def pass_bound(
 
     Raises
     ------
-    ValueError
-        Where the samples of label 0 are not as stated.
+    ValueError, TypeError
+        Where the samples of label 0 are not as stated, and for shapes and
+        numbers that do not fit.
 
     Cost: exponential in units x samples.  For ``dataset(h)`` 0.02, 0.4 and
     2 s at h = 2, 3 and 4; h = 5 takes minutes.
     """
-    if tangents < 2:
-        raise ValueError(f"tangents is {tangents}; at least 2 will do")
-    samples = len(y)
+    tangents = checks.whole("tangents", tangents, 2)
+    x, y = samples(x, y)
+    rows = reals("rows", rows).double()
+    if rows.dim() != 2 or rows.shape[1] != x.shape[1] or not len(rows):
+        raise ValueError(
+            f"rows has shape {tuple(rows.shape)}; (units, {x.shape[1]}), at "
+            "least one unit, will do"
+        )
+    checks.check_finite("rows", rows)
     table, count = np.unique(
-        np.column_stack([x.numpy(), y.numpy()]), axis=0, return_counts=True
+        torch.column_stack([x, y]).double().numpy(),
+        axis=0,
+        return_counts=True,
     )
     points, labels = table[:, :-1], table[:, -1]
     found = rows.numpy()
@@ -117,7 +128,7 @@ def pass_bound(
     )
     if at is not None:
         at = torch.from_numpy(at["a"].reshape(found.shape))
-    return Bound(least * (1 - 1e-6) / samples, at)
+    return Bound(least * (1 - 1e-6) / len(y), at)
 
 
 class _Program:

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from kernels.certificates import square_supremum
 from kernels.counterexample.minima import minima
+from kernels.counterexample.samples import samples
 from kernels.counterexample.search import fit
-from kernels.networks import Parameters
+from kernels.networks import Parameters, checks
 from kernels.runs.progress import progress
 
 
@@ -70,14 +71,17 @@ def crossing(
 
     Raises
     ------
-    ValueError
-        For numbers out of range.
+    ValueError, TypeError
+        For numbers out of range, and for samples that do not fit.
 
     Cost: about ``candidates * 2 * knots * fit_steps`` small linear systems,
     then ``steps`` gradients of ``keep`` paths; about 3.5 s at h = 3 and 6 s at
     h = 6 with the defaults, less with fewer candidates and steps.
     """
-    h = x.shape[1] - 2
+    x, y = samples(x, y)
+    h = checks.whole("x's columns, less 2,", x.shape[1] - 2, 2)
+    fit_steps = checks.whole("fit_steps", fit_steps, 0)
+    steps = checks.whole("steps", steps, 0)
     if knots < 1 or not 1 <= keep <= candidates:
         raise ValueError(
             f"knots is {knots}, keep {keep}, candidates {candidates}; knots "

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from kernels import states
-from kernels.networks import Network, Parameters, mlp
+from kernels.networks import Network, Parameters, checks, mlp
 
 
 @states("K19", "Theorem 4")
@@ -39,14 +39,13 @@ def dataset(
     Raises
     ------
     ValueError
-        Unless k > h, l - k > h, m - l > 2 and n - m > h.
+        Unless k > h, l - k > h, m - l > 2 and n - m > h, and all are whole.
     """
-    if h < 2:
-        raise ValueError(f"h is {h}; at least 2 will do")
-    k = h + 1 if k is None else k
-    l = k + h + 1 if l is None else l  # noqa: E741
-    m = l + 3 if m is None else m
-    n = m + h + 1 if n is None else n
+    h = checks.whole("h", h, 2)
+    k = h + 1 if k is None else checks.whole("k", k)
+    l = k + h + 1 if l is None else checks.whole("l", l)  # noqa: E741
+    m = l + 3 if m is None else checks.whole("m", m)
+    n = m + h + 1 if n is None else checks.whole("n", n)
     for name, gap, least in (
         ("k", k, h),
         ("l - k", l - k, h),
@@ -95,8 +94,7 @@ def minima(h: int) -> tuple[Parameters, Parameters]:
     ValueError
         For h below 2.
     """
-    if h < 2:
-        raise ValueError(f"h is {h}; at least 2 will do")
+    h = checks.whole("h", h, 2)
     eye = torch.eye(h + 2, dtype=torch.float64)
     rows, outer = torch.zeros(h, h + 2).double(), torch.zeros(1, h).double()
     rows[:2], outer[0, 0], outer[0, 1] = eye[:2], 1.0, -1.0

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from kernels import states
+from kernels.counterexample.samples import samples
+from kernels.networks import checks
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,17 @@ def lowest_pass(
 
     Raises
     ------
-    ValueError
-        For fewer than one unit or start.
+    ValueError, TypeError
+        For fewer than one unit or start, and for samples that do not fit.
 
     Cost: ``starts * steps`` solutions of systems with units x inputs
     unknowns; 1000 x 150 at h = 4 take about a second.
     """
+    x, y = samples(x, y)
     units = x.shape[1] - 3 if units is None else units
-    for name, value in (("units", units), ("starts", starts)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; at least 1 will do")
+    units = checks.whole("units", units)
+    starts = checks.whole("starts", starts)
+    steps = checks.whole("steps", steps, 0)
     if bias:
         x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
     rows = torch.randn(

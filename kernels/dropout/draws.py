@@ -23,13 +23,16 @@ def counts(
     ----------
     net : the network
     keep : a fraction of each layer's h units, or one entry a hidden layer
-        An entry is a fraction or, if an int, the exact number.
+        An entry is a fraction or, if an integer of any type, the exact
+        number.
     first : layers below it keep all units
 
     Raises
     ------
     ValueError
         Where a layer would keep no unit, or more than it has.
+    TypeError
+        For what is no number.
     """
     hidden = net.depth - 1
     if not 1 <= first <= hidden:

@@ -4,6 +4,7 @@ import torch
 
 from kernels.meanfield import losses, model
 from kernels.networks import checks
+from kernels.runs.sources import fingerprint
 from kernels.training.minibatches import Shuffled, seeds
 
 
@@ -60,7 +61,12 @@ class Stream:
             if isinstance(generator, torch.Generator)
             else list(generator)
         )
-        self.label = ["stream", seeds(self._generators)]
+
+    @property
+    def label(self):
+        """What tells this stream from others."""
+        made = fingerprint("data", self._draw)
+        return ["stream", made, seeds(self._generators)]
 
     def next(self):
         """The next minibatch (x, y)."""

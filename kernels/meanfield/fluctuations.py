@@ -44,7 +44,7 @@ class Fluctuations:
     def factor(self, kept: int | Sequence[int] | torch.Tensor) -> torch.Tensor:
         """1/M - 1/N, the part that depends on the number kept."""
         kept = torch.as_tensor(kept, dtype=torch.float64)
-        if kept.min() < 1 or kept.max() > self.width:
+        if not bool(((kept >= 1) & (kept <= self.width)).all()):
             raise ValueError(
                 f"kept must lie in 1..{self.width}, got {kept.tolist()}"
             )

@@ -147,7 +147,8 @@ def first_order(
     Raises
     ------
     ValueError
-        For several trials, or where the shapes differ.
+        For several trials, where the shapes differ, or where a mask keeps
+        no neuron.
     """
     shapes = [tuple(m.shape) for m in masks]
     fits = [(len(masks[0]), c.shape[1]) for c in influence]
@@ -156,6 +157,12 @@ def first_order(
             "masks must be (K, N) per hidden layer of one trial's influence "
             f"(1, N), got {shapes} for {[tuple(c.shape) for c in influence]}"
         )
+    for layer, m in enumerate(masks, 1):
+        if not bool(m.any(1).all()):
+            raise ValueError(
+                f"masks of hidden layer {layer} must each keep a neuron, got "
+                f"{int((~m.any(1)).sum())} that keep none"
+            )
     changes = [
         (m.to(c.dtype) @ c[0]) / m.sum(1) - c.mean()
         for c, m in zip(influence, masks)

@@ -202,6 +202,11 @@ def limit(
             "start must be a, b and r of the particles, shape (3, particles), "
             f"got {tuple(start.shape)}"
         )
+    checks.check_finite("start", start)
+    if not 0 < tolerance < math.inf:
+        raise ValueError(
+            f"tolerance must be a positive number, got {tolerance}"
+        )
     flow = _Flow(dimension, delta, activation, radii, angles)
     moments = sorted(set(times))
     solved = solve_ivp(

@@ -304,8 +304,12 @@ def as_network(theta: Weights, trial: int) -> tuple[Network, Parameters]:
         For a trial that is not there.
     """
     trials, sizes = shape(theta)
-    if not -trials <= trial < trials:
-        raise ValueError(f"trial must be below {trials}, got {trial}")
+    whole = not isinstance(trial, bool) and checks.is_whole(trial, -trials)
+    if not whole or trial >= trials:
+        raise ValueError(
+            f"trial must be an index below {trials}, got {trial!r}"
+        )
+    trial = int(trial)
     first, *others = (w[trial] for w in theta)
     weights = [first.clone(memory_format=torch.contiguous_format)]
     weights += [(w / w.shape[1]).contiguous() for w in others]

@@ -40,7 +40,7 @@ class Step:
     Parameters
     ----------
     theta : weights, (R, N, d) ..., (R, C, N)
-        Each call updates them in place.
+        Each call updates them in place.  Entries have memory of their own.
     batch : the number of samples per step
     step_size : S20's s_k
     loss : ``"cross_entropy"`` or ``"square"``
@@ -58,7 +58,8 @@ class Step:
     Raises
     ------
     ValueError
-        For a bad step size, loss, mixed precision of other weights, or a
+        For a bad step size, loss, mixed precision of other weights,
+        weights whose entries share memory, as after ``expand``, or a
         two-layer network with fixed ends, in which nothing would be
         trained.
 
@@ -87,6 +88,13 @@ class Step:
             raise ValueError(
                 f"step_size must be a positive number, got {step_size}"
             )
+        for layer, w in enumerate(theta, 1):
+            if any(n > 1 and not s for n, s in zip(w.shape, w.stride())):
+                raise ValueError(
+                    f"theta's layer {layer} must have memory of its own for "
+                    "every entry, to be updated in place, got an expanded "
+                    f"tensor of strides {w.stride()}; a clone will do"
+                )
         if not train_ends and len(theta) == 2:
             raise ValueError(
                 "train_ends=False would train nothing: a two-layer network "
@@ -102,6 +110,8 @@ class Step:
         self._back = [torch.empty_like(z) for z in self._z]
         self._act = [activations.bind(activation, z) for z in self._z]
         self._outputs = new((trials, sizes[-1], batch))
+        one = (batch, sizes[-1]) if loss == "square" else (batch,)
+        self._targets = [one, (trials, *one)]
         self._value = new((trials,))
         on_cuda = launch.usable(theta[0], sizes[-1])
         if on_cuda:
@@ -134,11 +144,22 @@ class Step:
         Tensor
             The loss before the update, (R,): a buffer that the next call
             overwrites.
+
+        Raises
+        ------
+        ValueError
+            For another shape.
         """
         if x.shape[-2] != self.batch:
             raise ValueError(
                 f"x must have {self.batch} samples, this step's batch, got "
                 f"shape {tuple(x.shape)}"
+            )
+        if y.shape not in self._targets:
+            raise ValueError(
+                "y must have shape "
+                f"{' or '.join(map(str, self._targets))}, got "
+                f"{tuple(y.shape)}"
             )
         self._products.refresh()
         with self._rounding():

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from kernels import states
-from kernels.memorization.line import TRIES, bend
-from kernels.networks import Network, Parameters
-
-_TINY = 1e-12
+from kernels.memorization.line import bend
+from kernels.memorization.planes import planes
+from kernels.memorization.units import unit
+from kernels.networks import Network, Parameters, checks
 
 
 @states("N21", "Corollary 4.4")
@@ -36,8 +36,10 @@ def capacity(before: int, last: int, *, kept: int, outputs: int) -> int:
     Raises
     ------
     ValueError
-        Where fewer than half of the last layer are kept.
+        Where fewer than half of the last layer are kept, or there is no
+        output.
     """
+    outputs = checks.whole("outputs", outputs)
     if 2 * kept < last or kept > last:
         raise ValueError(
             f"kept is {kept}; at least half of the last hidden layer's "
@@ -53,7 +55,13 @@ def width_for(samples: int, *, outputs: int) -> int:
     ----------
     samples : how many there are
     outputs : how many the network has
+
+    Raises
+    ------
+    ValueError
+        For what is no whole number of samples, or no output.
     """
+    samples = checks.whole("samples", samples, 0)
     width = 1
     while True:
         kept = width - width // 2
@@ -104,6 +112,7 @@ def memorize(
     Parameters
     ----------
     x : (N, features), float64 for more than a few dozen samples a group.
+        In units of any size: a power of two is put on the first weights.
     y : (N, outputs), or (N,) for one.
     generator : on the CPU; orders the samples, draws directions.
     hidden : the number of hidden layers
@@ -118,8 +127,9 @@ def memorize(
     Raises
     ------
     ValueError
-        Where a sample outside a group lies in its affine hull, as repeated
-        rows do, and samples on which the same unit is zero may: fewer in a
+        For shapes and numbers that do not fit or are not finite.  Where a
+        sample outside a group lies in its affine hull, as repeated rows
+        do, and samples on which the same unit is zero may: fewer in a
         group will do for the latter; and where no affine function takes a
         group's values, as there may be none if the group is affinely
         dependent, like three points of a line.
@@ -130,13 +140,13 @@ def memorize(
     Cost: for each group a singular value decomposition of its samples and a
     product with all.
     """
-    values = y[:, None] if y.dim() == 1 else y
-    if x.dim() != 2 or values.dim() != 2 or len(x) != len(values):
-        raise ValueError(
-            f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; (N, "
-            "features) and (N, outputs) or (N,) will do"
-        )
-    if hidden < 1 or (hidden > 1) != (width is not None):
+    x, values = _checked(x, y)
+    hidden = checks.whole("hidden", hidden)
+    if width is not None:
+        width = checks.whole("width", width)
+    if group is not None:
+        group = checks.whole("group", group)
+    if (hidden > 1) != (width is not None):
         raise ValueError(
             f"hidden is {hidden} and width {width}; hidden=1 without a "
             "width, or more with the width of the last but one, will do"
@@ -146,6 +156,8 @@ def memorize(
             f"group is {group} with hidden={hidden}; width decides: None "
             "will do"
         )
+    size = unit(x)
+    x = x / size
     if hidden == 1:
         order = torch.randperm(len(x), generator=generator)
         most = max(1, int(torch.linalg.matrix_rank(x[1:] - x[0])))
@@ -155,11 +167,35 @@ def memorize(
                 f"{most}: 1 to {most} will do"
             )
         groups = order.split(group or most)
-        units, out, gap = _planes(x, values, groups, generator)
-        return Memory((units, (out, None)), groups, gap)
-    front, h, groups = bend(x, width, hidden - 1, generator)
-    units, out, gap = _planes(h, values, groups, generator)
-    return Memory((*front, units, (out, None)), groups, gap)
+        units, out, gap = planes(x, values, groups, generator)
+        front = []
+    else:
+        front, h, groups = bend(x, width, hidden - 1, generator)
+        units, out, gap = planes(h, values, groups, generator)
+    (weight, bias), *rest = (*front, units, (out, None))
+    return Memory(((weight / size, bias), *rest), groups, gap)
+
+
+def _checked(x, y):
+    """Samples and values as floats of one dtype, values (N, outputs)."""
+    x = checks.tensor("x", x)
+    if not x.is_floating_point():
+        raise TypeError(f"x has dtype {x.dtype}; floats will do")
+    y = checks.numbers("y", y, like=x)
+    values = y[:, None] if y.dim() == 1 else y
+    if x.dim() != 2 or values.dim() != 2 or len(x) != len(values):
+        raise ValueError(
+            f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; (N, "
+            "features) and (N, outputs) or (N,) will do"
+        )
+    if x.numel() == 0 or values.numel() == 0:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; at least "
+            "one sample, feature and output will do"
+        )
+    for name, numbers in (("x", x), ("y", values)):
+        checks.check_finite(name, numbers)
+    return x, values
 
 
 def classify(theta: Parameters, classes: int, margin: float) -> Parameters:
@@ -234,60 +270,3 @@ def pad(net: Network, theta: Parameters) -> Parameters:
                 offset[:rows] = bias
         result.append((wide, offset))
     return tuple(result)
-
-
-def _planes(x, y, groups, generator):
-    """The last hidden layer and the output weights, and the smallest gap."""
-    lift = torch.cat([x, torch.ones_like(x[:, :1])], 1)  # (N, d + 1)
-    size = float(lift.norm(dim=1).max())
-    rows, outs, gaps = [], [], []
-    for group in groups:
-        plane, gap = _plane(lift, group, generator)
-        if gap <= _TINY * size:
-            raise ValueError(
-                f"x: another sample lies in the affine hull of a group of "
-                f"{len(group)}; distinct samples in smaller groups will do"
-            )
-        slopes = torch.linalg.pinv(lift[group]) @ y[group]  # (d + 1, C)
-        _check_values(lift[group], slopes, y[group])
-        reach = (lift @ slopes).abs().amax(0).clamp_min(_TINY)
-        step = gap / 2 / reach  # (C,): |step slopes x| is at most gap / 2
-        tilted = plane + (step * slopes).T  # (C, d + 1)
-        both = torch.cat([plane[None], tilted])
-        shift = torch.zeros_like(both)
-        shift[:, -1] = gap / 2
-        rows.append(torch.cat([both + shift, both - shift]))
-        read = torch.cat([-1 / step[:, None], torch.diag(1 / step)], 1)
-        outs.append(torch.cat([read, -read], 1))  # (C, 2 (C + 1))
-        gaps.append(gap / size)
-    units = torch.cat(rows)
-    return (units[:, :-1], units[:, -1]), torch.cat(outs, 1), min(gaps)
-
-
-def _check_values(lift, slopes, y):
-    """Whether an affine function takes a group's values, up to rounding."""
-    off = float((lift @ slopes - y).abs().max())
-    allowed = torch.finfo(y.dtype).eps ** 0.375 * float(y.abs().max())
-    if not off <= allowed:
-        rank = int(torch.linalg.matrix_rank(lift))
-        raise ValueError(
-            f"x: a group of {len(lift)} samples spans {rank - 1} dimensions, "
-            f"and no affine function takes its values (the nearest is "
-            f"{off:.2g} off); affinely independent samples, as in smaller "
-            "groups or drawn in another order, will do"
-        )
-
-
-def _plane(lift, group, generator):
-    """A unit normal, offset last, of a plane through a group; its gap."""
-    _, sizes, basis = torch.linalg.svd(lift[group], full_matrices=True)
-    rank = int((sizes > 1e-11 * sizes[0]).sum())
-    free = basis[rank:]  # (at least 1, d + 1)
-    mix = torch.randn(TRIES, len(free), generator=generator, dtype=lift.dtype)
-    normals = torch.nn.functional.normalize(mix @ free, dim=1)
-    off = (lift @ normals.T).abs()  # (N, tries)
-    off[group] = torch.inf
-    gap, best = off.amin(0).max(0)
-    if torch.isinf(gap):  # the only group
-        gap = torch.ones_like(gap)
-    return normals[best], float(gap)

@@ -13,11 +13,12 @@ def bend(x, width, layers, generator):
     draw = torch.randn(
         x.shape[1], TRIES, generator=generator, dtype=x.dtype
     ).div_(x.shape[1] ** 0.5)
-    t = x @ draw  # (N, tries)
-    spacing = t.sort(0).values.diff(dim=0).amin(0) / t.std(0)
-    best = spacing.argmax()
-    if not spacing[best] > _TINY:
-        raise ValueError("x has a repeated row; distinct rows will do")
+    t, best = x @ draw, 0  # (N, tries)
+    if len(x) > 1:
+        spacing = t.sort(0).values.diff(dim=0).amin(0) / t.std(0)
+        best = int(spacing.argmax())
+        if not spacing[best] > _TINY:
+            raise ValueError("x has a repeated row; distinct rows will do")
     weight, t = draw[:, best], t[:, best]
     low, high = t.min(), t.max()
     knots, groups = _zigzag(t, width, low - (high - low) / width)

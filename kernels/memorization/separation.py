@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from kernels import states
-from kernels.networks import Parameters
+from kernels.memorization.units import unit
+from kernels.networks import Parameters, checks
+
+_EPS = torch.finfo(torch.float64).eps
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +27,8 @@ class Planes:
     ``margin``: the smallest signed distance of a feature vector, over classes
     (samples of class k are to be on the positive side of plane k, the others
     on the negative), by the weights' largest entry, which is 1.  Positive
-    where every plane separates.
+    only where every plane separates: what rounding may have added in float64
+    is taken off.
     """
 
     weight: Tensor
@@ -32,7 +37,7 @@ class Planes:
 
     @property
     def separate(self) -> bool:
-        return self.margin > 1e-9
+        return self.margin > 0
 
 
 def separate(features: Tensor, labels: Tensor, *, bias: bool = True) -> Planes:
@@ -41,6 +46,11 @@ def separate(features: Tensor, labels: Tensor, *, bias: bool = True) -> Planes:
     A linear program a class: maximise t so that every sample is on its side
     by t, weights within [-1, 1].  t is positive if and only if the class can
     be separated, by an affine plane, or without ``bias`` by one through 0.
+    The margin that is returned is measured on the planes that are, and
+    positive only where they separate.  The program's tolerance is 1e-7 for
+    features in units in which the largest is about 1, in whatever they come:
+    whether classes that are nearer to each other can be separated it does
+    not say.
 
     Parameters
     ----------
@@ -52,16 +62,61 @@ def separate(features: Tensor, labels: Tensor, *, bias: bool = True) -> Planes:
     Raises
     ------
     ValueError
-        For other shapes, fewer than two classes, or an empty one.
+        For other shapes, fewer than two classes, or an empty one, and for
+        features that are not finite.
+    TypeError
+        For features that are no floats, or labels that are no integers.
+    RuntimeError
+        Where the solver stops.
 
     Needs SciPy.  Cost: C programs of N rows.
     """
     from scipy.optimize import linprog
 
+    features, labels = _checked(features, labels)
+    counts = labels.bincount()
+    size = unit(features)
+    f = features.double().numpy() / size
+    ones = np.ones((len(f), 1))
+    limits: list[Any] = [(-1, 1)] * f.shape[1]
+    limits += [(None, None) if bias else (0, 0), (None, None)]
+    cost = np.append(np.zeros(len(limits) - 1), -1)
+    rows, offsets = [], []
+    for k in range(len(counts)):
+        side = (2 * (labels == k) - 1).numpy()[:, None]
+        # unknowns w, c, t: t - side * (w . f + c) <= 0
+        table = np.concatenate([-side * f, -side * ones, ones], 1)
+        found = linprog(cost, table, np.zeros(len(f)), bounds=limits)
+        if found.x is None:
+            raise RuntimeError(f"the solver stopped: {found.message}")
+        *row, offset, _ = found.x.tolist()
+        rows.append(row)
+        offsets.append(offset)
+    weight, place = (
+        torch.tensor(values, dtype=features.dtype)
+        for values in (rows, offsets)
+    )
+    margin = _margin(f, labels, weight.double(), place.double())
+    return Planes(weight, place * size, margin * size)
+
+
+def _checked(features, labels):
+    features = checks.tensor("features", features)
+    if not features.is_floating_point():
+        raise TypeError(f"features has dtype {features.dtype}; floats will do")
+    given = checks.tensor("labels", labels)
+    labels = checks.indices("labels", given)
+    if labels is None:
+        raise TypeError(f"labels has dtype {given.dtype}; integers will do")
     if features.dim() != 2 or labels.shape != features.shape[:1]:
         raise ValueError(
             f"features has shape {tuple(features.shape)} and labels "
             f"{tuple(labels.shape)}; (N, features) and (N,) will do"
+        )
+    checks.check_finite("features", features)
+    if labels.numel() and int(labels.min()) < 0:
+        raise ValueError(
+            f"labels has {int(labels.min())}; class indices from 0 will do"
         )
     counts = labels.bincount()
     if len(counts) < 2 or not bool(counts.all()):
@@ -69,26 +124,16 @@ def separate(features: Tensor, labels: Tensor, *, bias: bool = True) -> Planes:
             f"labels has {counts.tolist()} samples of its classes; two "
             "classes or more, with a sample each, will do"
         )
-    f = features.numpy()
-    ones = np.ones((len(f), 1))
-    limits: list[Any] = [(-1, 1)] * f.shape[1]
-    limits += [(None, None) if bias else (0, 0), (None, None)]
-    cost = np.append(np.zeros(len(limits) - 1), -1)
-    rows, offsets, margins = [], [], []
-    for k in range(len(counts)):
-        side = (2 * (labels == k) - 1).numpy()[:, None]
-        # unknowns w, c, t: t - side * (w . f + c) <= 0
-        table = np.concatenate([-side * f, -side * ones, ones], 1)
-        found = linprog(cost, table, np.zeros(len(f)), bounds=limits)
-        *row, offset, margin = found.x.tolist()
-        rows.append(row)
-        offsets.append(offset)
-        margins.append(margin)
-    weight, place = (
-        torch.tensor(values, dtype=features.dtype)
-        for values in (rows, offsets)
-    )
-    return Planes(weight, place, min(margins))
+    return features, labels
+
+
+def _margin(f, labels, weight, place):
+    """The smallest signed distance, less what rounding may have added."""
+    f = torch.from_numpy(f)
+    side = 2.0 * functional.one_hot(labels, len(weight)) - 1
+    heights = side * (f @ weight.T + place)
+    rough = f.abs() @ weight.abs().T + place.abs()
+    return float((heights - (f.shape[1] + 2) * _EPS * rough).min())
 
 
 @states("N21", "Corollary 4.5")

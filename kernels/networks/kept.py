@@ -170,7 +170,8 @@ def sizes(
     ----------
     net : the network
     keep : a fraction of each layer's units, or one entry a hidden layer
-        An entry is a fraction or, if an int, the exact number.
+        An entry is a fraction or, if an integer of any type, the exact
+        number.
     whole : rounds a fraction of a layer's units to a number of units
     first : layers below it keep all units
 
@@ -179,10 +180,13 @@ def sizes(
     ValueError
         Where a layer would keep no unit, or more than it has, or there is
         another number of entries.
+    TypeError
+        For what is no number.
     """
     hidden = net.hidden
-    single = isinstance(keep, int | float)
-    each = [keep] * len(hidden) if isinstance(keep, int | float) else [*keep]
+    given: Any = keep
+    single = _is_number(given)
+    each = [_plain(v) for v in ([given] * len(hidden) if single else given)]
     if len(each) != len(hidden):
         raise ValueError(
             f"keep has {len(each)} entries; the network has {len(hidden)} "
@@ -192,6 +196,11 @@ def sizes(
     for i, (share, width) in enumerate(zip(each, hidden), 1):
         if i < first:
             continue
+        if not math.isfinite(share):
+            raise ValueError(
+                f"keep is {share}; a fraction of the units or, of each "
+                "hidden layer, a whole number will do"
+            )
         exact = isinstance(share, int) and not single
         kept = int(share) if exact else whole(share * width)
         if not 1 <= kept <= width:
@@ -201,6 +210,16 @@ def sizes(
             )
         found.append(kept)
     return found
+
+
+def _plain(share: Any) -> int | float:
+    """A number of Python, from one of NumPy or torch too."""
+    value = share.item() if hasattr(share, "item") else share
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(
+            f"keep has {share!r}; a fraction or a whole number will do"
+        )
+    return value
 
 
 def complement(units: Tensor, width: int) -> Tensor:
@@ -216,11 +235,14 @@ def complement(units: Tensor, width: int) -> Tensor:
     return torch.nonzero(out)[:, 0]
 
 
+_NO_INDICES = (torch.bool, torch.complex64, torch.complex128)
+
+
 def _units(where: str, entry: Any, width: int) -> Tensor:
     units = torch.as_tensor(entry).cpu()
     if units.numel() == 0:
         units = units.long()
-    if units.is_floating_point() or units.dtype == torch.bool:
+    if units.is_floating_point() or units.dtype in _NO_INDICES:
         raise TypeError(
             f"{where}: dtype {units.dtype}; integer unit indices will do"
         )

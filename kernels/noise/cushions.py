@@ -10,8 +10,15 @@ import torch
 from torch import Tensor
 
 from kernels import states
-from kernels.networks import Network, Parameters
-from kernels.noise.linearised import Linearised, check, frobenius, norms
+from kernels.networks import Network, Parameters, checks
+from kernels.noise.linearised import (
+    Linearised,
+    check,
+    frobenius,
+    normalised,
+    norms,
+    times,
+)
 from kernels.noise.spectral import spectral_norms
 from kernels.runs.progress import progress
 from kernels.training import block_size
@@ -26,6 +33,8 @@ class Stability:
     """The quantities of K19's Definition 2, sample by sample.
 
     A value is NaN where it is 0/0: behind a layer that is all off.
+    ``jacobian_norm`` and ``output_norm`` are float64, the others of the
+    parameters' dtype.
     """
 
     widths: tuple[int, ...]  # of the inputs, hidden layers and outputs
@@ -69,10 +78,12 @@ class Stability:
     def c(self) -> float:
         """K19's c: the largest contraction, samples that are off left out.
 
-        By the definition it is infinite where :attr:`all_off` is ever true.
+        By the definition it is infinite where :attr:`all_off` is ever true;
+        here where no sample is on in any layer.
         """
         values = torch.cat(list(self.activation_contraction.values()))
-        return float(values[torch.isfinite(values)].max())
+        values = values[torch.isfinite(values)]
+        return float(values.max()) if len(values) else math.inf
 
     @states("K19", "Definition 4")
     def epsilon(
@@ -84,9 +95,15 @@ class Stability:
         The definition itself has no free constant, but Lemma 3 bounds the
         rise of the loss by epsilon sqrt(p) only up to one, and logarithms,
         that K19 leaves open: ``constant`` multiplies.  h_min is the least
-        number of units (neurons or channels) of a hidden layer.
+        number of units (neurons or channels) of a hidden layer.  Infinite
+        where all samples are off, or a cushion is 0.  ValueError for a
+        ``beta`` or ``constant`` that is not positive.
         """
-        return constant * beta * self._ratio(1.5) * _largest(self.output_norm)
+        _positive(beta=beta, constant=constant)
+        ratio = self._ratio(1.5)
+        if math.isinf(ratio):  # the outputs may all be 0
+            return math.inf
+        return constant * beta * ratio * _largest(self.output_norm)
 
     @states("K19", "Lemma 3")
     def relative_bound(
@@ -96,8 +113,16 @@ class Stability:
 
         There, with probability 1/2 - ``delta``, dropout with probability
         ``p`` in layers 2 … i moves x^j by at most (i/d) epsilon' ||x^j||.
-        ``constant`` stands for the one that K19's O hides.
+        ``constant`` stands for the one that K19's O hides.  ValueError for
+        what is no probability or not positive.
         """
+        if not 0 < p < 1:
+            raise ValueError(f"p is {p}; a number between 0 and 1 will do")
+        if not 0 < delta < 0.5:
+            raise ValueError(
+                f"delta is {delta}; more than 0 and less than 1/2 will do"
+            )
+        _positive(constant=constant)
         m, d = len(self.output_norm), len(self.widths) - 1
         log = math.log(m * d * self.widths[-1] / delta)
         return constant * math.sqrt(p * log) * self._ratio(1.0)
@@ -112,6 +137,8 @@ class Stability:
                 "stability with pairs=None computes all"
             )
         least = min(mu[i] * minimal[i] for i in range(2, d + 1))
+        if bool(self.all_off.all()) or least == 0:
+            return math.inf
         return self.c * d**power / (math.sqrt(min(self.widths[1:-1])) * least)
 
 
@@ -129,6 +156,8 @@ def stability(
     block: int | None = None,
 ) -> Stability:
     """K19, Definition 2, on samples x, in the parameters' dtype.
+
+    In units, powers of two, in which no layer is large or small.
 
     layer cushion           ||x^i|| / (||A_i||_F ||phi(x^{i-1})||)
     interlayer cushion      ||J x^i|| / (||J|| ||x^i||), J = J^{i,j} at x^i
@@ -171,10 +200,10 @@ def stability(
     together; other pairs take 8 to 32 forward and backward passes through
     layers i + 1 … j.
     """
-    theta, x = check(net, theta, x, biases)
+    theta, x, powers = normalised(*check(net, theta, x, biases))
     asked = _pairs(net.depth, pairs)
     sizes = [
-        frobenius(net, i, theta[i - 1][0], convolution)
+        frobenius(net, i, theta[i - 1][0].double(), convolution)
         for i in range(2, net.depth + 1)
     ]
     blocks = x.split(block or _block(net, theta, x, asked))
@@ -193,8 +222,11 @@ def stability(
         layer_cushion=layer,
         interlayer_cushion=inter,
         activation_contraction=contraction,
-        jacobian_norm=jacobian,
-        output_norm=output,
+        jacobian_norm={
+            (i, j): times(norm.double(), powers[j] - powers[i])
+            for (i, j), norm in jacobian.items()
+        },
+        output_norm=times(output.double(), powers[-1]),
         error=float(error.max()),
     )
 
@@ -239,7 +271,9 @@ def _pairs(d, pairs):
     every = [(i, j) for i in range(1, d + 1) for j in range(i, d + 1)]
     if pairs is None:
         return every
-    pairs = sorted({(int(i), int(j)) for i, j in pairs})
+    pairs = sorted(
+        {tuple(checks.whole("an entry of pairs", i) for i in p) for p in pairs}
+    )
     for pair in pairs:
         if pair not in every:
             raise ValueError(
@@ -266,6 +300,12 @@ def _least(values):
     """The least value that is a number; NaN where there is none."""
     values = values[~torch.isnan(values)]
     return float(values.min()) if len(values) else math.nan
+
+
+def _positive(**numbers):
+    for name, value in numbers.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name} is {value}; a positive one will do")
 
 
 def _largest(values):

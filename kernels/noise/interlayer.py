@@ -12,6 +12,7 @@ from kernels.noise.linearised import (
     Linearised,
     check,
     multipliers,
+    normalised,
     norms,
     unit_spread,
 )
@@ -111,7 +112,7 @@ def smoothness(
 
     Cost: about 2 d passes through the network a draw, point and sample.
     """
-    theta, x = check(net, theta, x, biases)
+    theta, x, _ = normalised(*check(net, theta, x, biases))
     if points < 1:
         raise ValueError(f"points is {points}; at least 1 will do")
     hidden = range(1, net.depth)

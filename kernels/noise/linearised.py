@@ -1,5 +1,6 @@
 """A network on samples, and its linearisation there."""
 
+import math
 from typing import Any
 
 import torch
@@ -120,6 +121,39 @@ def frobenius(net: Network, i: int, weight: Tensor, convolution: str):
         return weight.norm()
     ones = weight.new_ones((1, *net.shapes[i - 1]))
     return net.linear(i, weight.square(), ones).sum().sqrt()
+
+
+def normalised(theta, x):
+    """The same network in units in which no layer is large or small.
+
+    Returns theta, x and the exponents e_0 … e_d: x is over 2^e_0 and layer
+    i's values come out over 2^e_i.  What is a quotient of norms stays as it
+    was, to the bit where nothing overflowed.
+    """
+    powers, layers = [_exponent(x)], []
+    for weight, bias in theta:
+        power = powers[-1] + _exponent(weight)
+        if bias is not None:
+            power = max(power, math.frexp(float(bias.abs().max()))[1])
+            bias = times(bias, -power)
+        layers.append((times(weight, powers[-1] - power), bias))
+        powers.append(power)
+    return tuple(layers), times(x, -powers[0]), powers
+
+
+def _exponent(t):
+    """e, with 2^e near the root mean square of the norms of t's rows."""
+    top = math.frexp(float(t.abs().max()))[1]
+    size = float(times(t, -top).double().norm())
+    return top + math.frexp(size / len(t) ** 0.5)[1]
+
+
+def times(t, power):
+    """2^power t, also where 2^power itself is no number of t's dtype."""
+    while power:
+        step = max(-100, min(power, 100))
+        t, power = t * 2.0**step, power - step
+    return t
 
 
 def unit_spread(h: Tensor, units: int) -> Tensor:

@@ -1,6 +1,8 @@
 """Spectral norms of linear maps, one a sample, by Lanczos' method."""
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +21,8 @@ def spectral_norms(
 
     Lanczos' method on J^T J, which takes J t and J^T (J t) of all samples at
     once, with full reorthogonalisation, from a start drawn with a fixed seed.
-    A norm is never too large, but for rounding.
+    A norm is never too large, but for rounding.  Maps may be of any size: each
+    is taken over a power of two near the norm of its first image.
 
     Parameters
     ----------
@@ -50,9 +53,11 @@ def spectral_norms(
     basis[:, 0] = start / start.norm(dim=1, keepdim=True)
     diagonal = like.new_zeros((n, steps), dtype=torch.float64)
     beside = torch.zeros_like(diagonal)
+    units: Any = None
     for m in range(1, steps + 1):
         before = basis[:, :m]
-        w = _gram(apply, basis[:, m - 1].view_as(like)).flatten(1)
+        w, units = _gram(apply, basis[:, m - 1].view_as(like), units)
+        w = w.flatten(1)
         w = w[:, None]  # (n, 1, size): products with rows are the fast ones
         for k in range(2):
             along = w @ before.mT  # (n, 1, m)
@@ -69,15 +74,22 @@ def spectral_norms(
             value, error = _ritz(diagonal[:, :m], beside[:, :m])
             if m == size or bool((error <= tolerance).all()):
                 break
-    return value.to(like), error.to(like)
+    return value.to(like) * units, error.to(like)
 
 
-def _gram(apply, t):
-    """J^T J t for all samples."""
+def _gram(apply, t, units):
+    """J^T J t for all samples, J over its unit; the units, if None, too."""
     t = t.detach().requires_grad_()
     with torch.enable_grad():
         image = apply(t)
-    return torch.autograd.grad(image, t, image.detach())[0]
+    if units is None:
+        largest = image.detach().flatten(1).abs().amax(1)
+        most = int(math.log2(torch.finfo(t.dtype).max)) - 2
+        power = torch.frexp(largest)[1].clamp(-most, most)
+        units = (2.0 ** power.double()).to(t)  # (n,)
+    each = units.view(-1, *[1] * (image.dim() - 1))
+    over = image.detach() / each / each
+    return torch.autograd.grad(image, t, over)[0], units
 
 
 def _ritz(diagonal, beside):

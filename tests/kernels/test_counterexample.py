@@ -100,6 +100,8 @@ def test_minima_have_loss_zero_and_the_stated_signs(sizes):
     ("arguments", "match"),
     [
         ({"h": 1}, "h is 1"),
+        ({"h": 2.5}, "h is 2.5; a whole number"),
+        ({"h": 3, "k": 4.5}, "k is 4.5; a whole number"),
         ({"h": 3, "k": 3}, "k is 3; more than 3"),
         ({"h": 3, "l": 7}, "l - k is 3; more than 3"),
         ({"h": 3, "m": 10}, "m - l is 2; more than 2"),
@@ -154,8 +156,47 @@ def test_hidden_biases_make_the_barrier_vanish(h):
 def test_search_refuses():
     x, y = ce.dataset(3)
     for wrong in ({"units": 0}, {"starts": 0}):
-        with pytest.raises(ValueError, match="is 0; at least 1"):
+        with pytest.raises(ValueError, match="is 0; a whole number from 1"):
             ce.lowest_pass(x, y, generator=seeded(), **wrong)
+
+
+BAD = [
+    (lambda x, y: (x, y[:, None]), r"y \(15, 1\); \(n, inputs\) and"),
+    (lambda x, y: (x, y[:1]), r"y \(1,\)"),
+    (lambda x, y: (x[:, 0], y), r"x has shape \(15,\)"),
+    (lambda x, y: (x[:0], y[:0]), "at least one"),
+    (lambda x, y: (x * torch.nan, y), "x has 75 non-finite"),
+    (lambda x, y: (x, y * torch.nan), "y has 15 non-finite"),
+]
+
+
+@pytest.mark.parametrize(("change", "match"), BAD)
+def test_samples_that_do_not_fit(change, match):
+    x, y = change(*ce.dataset(3))
+    start = seeded()
+    with pytest.raises(ValueError, match=match):
+        ce.lowest_pass(x, y, starts=15, generator=start)
+    with pytest.raises(ValueError, match=match):
+        ce.crossing(x, y, steps=0, candidates=4, generator=start)
+    with pytest.raises(ValueError, match=match):
+        ce.pass_bound(x, y, torch.ones(2, 5))
+
+
+def test_arrays_and_lists_are_samples_too():
+    x, y = ce.dataset(2)
+    forms = [(x, y), (x.numpy(), y.numpy()), (x.tolist(), y.long().tolist())]
+    forms.append((x.long().tolist(), y.long()))
+    found, bounds, paths = [], [], []
+    for form in forms:
+        one = ce.lowest_pass(*form, starts=9, steps=40, generator=seeded())
+        rows = one.rows if form is forms[0] else one.rows.tolist()
+        found.append(one.loss)
+        bounds.append(ce.pass_bound(*form, rows).loss)
+        path = ce.crossing(
+            *form, knots=2, candidates=4, steps=2, generator=seeded()
+        )
+        paths.append(path.height)
+    assert len({*found}) == len({*bounds}) == len({*paths}) == 1
 
 
 @pytest.mark.parametrize(("h", "excess"), [(2, 1.001), (3, 1.3)])

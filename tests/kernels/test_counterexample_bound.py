@@ -111,6 +111,10 @@ def test_refuses():
     rows = torch.ones(1, 4, dtype=torch.float64)
     with pytest.raises(ValueError, match="tangents is 1"):
         pass_bound(x, y, rows, tangents=1)
+    with pytest.raises(ValueError, match=r"rows has shape \(1, 3\)"):
+        pass_bound(x, y, rows[:, 1:])
+    with pytest.raises(ValueError, match="rows has 4 non-finite"):
+        pass_bound(x, y, rows * torch.nan)
     with pytest.raises(ValueError, match="one non-zero entry"):
         pass_bound(x, 1 - y, rows)
     with pytest.raises(ValueError, match="input 0 is"):

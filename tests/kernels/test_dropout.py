@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from kernels import dropout, networks
+from kernels import dropout, networks, subnetworks
 
 QUICK = settings(max_examples=25, deadline=None)
 
@@ -115,6 +115,34 @@ def test_counts_round_down(keep, expected):
     assert dropout.counts(net, keep, first=2) == [7, *expected[1:]]
 
 
+@pytest.mark.parametrize("count", [dropout.counts, subnetworks.kept_counts])
+def test_integers_of_any_library_are_counts(count):
+    net = networks.mlp([2, 7, 9, 2])
+    for keep in (
+        [1, 1],
+        (np.int64(1), np.uint8(1)),
+        np.array([1, 1]),
+        torch.tensor([1, 1]),
+        [torch.tensor(1), 1],
+    ):
+        assert count(net, keep) == [1, 1]
+    for keep in (
+        [1.0, 1.0],
+        np.ones(2),
+        torch.ones(2),
+        np.float32(1),
+        np.int64(1),
+        torch.tensor(1),
+    ):
+        assert count(net, keep) == [7, 9]
+    for keep in (math.nan, math.inf, [0.5, math.nan], np.array([math.nan, 1])):
+        with pytest.raises(ValueError, match=r"keep is (nan|inf)"):
+            count(net, keep)
+    for keep in (True, [True, 1], "ab", [None, 1], [1j, 1]):
+        with pytest.raises(TypeError, match="keep has"):
+            count(net, keep)
+
+
 def test_draws_are_uniform_sorted_and_repeatable():
     net = networks.mlp([2, 3, 5, 4, 2])
     drawn = dropout.draw(net, 0.5, 4000, first=2, generator=cases.seeded())
@@ -186,6 +214,66 @@ def test_best_scale_starts_from_few_samples():
             options={"xatol": 1e-9},
         )
         assert r == pytest.approx(best.x, abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_best_scale_of_large_and_of_small_outputs(loss, dtype):
+    """In other units the factor is another, and the loss the same."""
+    g = cases.seeded()
+    y = torch.randint(3, (200,), generator=g)
+    s = torch.randn(3, 200, generator=g, dtype=torch.float64)
+    s += 3 * torch.eye(3, dtype=torch.float64)[y].T
+    target = y.numpy() if loss == "cross_entropy" else np.eye(3)[y]
+
+    def value(r):
+        return LOSSES[loss]((r * s.numpy()).T, y.numpy())
+
+    best = minimize_scalar(value, bounds=(0, 20), method="bounded").fun
+    sizes = [10.0**e for e in range(-12, 13)]
+    stack = torch.stack([size * s for size in sizes]).to(dtype)
+    found = dropout.best_scale(stack, target, loss=loss)
+    for size, r in zip(sizes, found.tolist()):
+        alone = dropout.best_scale((size * s)[None].to(dtype), y, loss=loss)
+        assert alone.item() == r
+        assert value(r * size) <= best + 1e-6 * best
+    # a factor of 2^16 is no rounding: the same number comes out
+    twin = dropout.best_scale(stack * 2.0**16, y, loss=loss)
+    assert torch.equal(twin * 2**16, found)
+
+
+def test_the_best_draw_is_the_same_in_other_units():
+    net = networks.mlp([3, 9, 7, 4], bias=False)
+    theta, (x, y) = cases.drawn(net, 1), data(net, 30)
+
+    def run(size):
+        last = (size * theta[-1][0], None)
+        return dropout.stability(
+            net, (*theta[:-1], last), x, y, draws=9, generator=cases.seeded(3)
+        )
+
+    plain = run(1.0)
+    for size in (1e-9, 1e7, 1e12):
+        found = run(size)
+        assert found.best == plain.best
+        assert torch.allclose(found.train_loss, plain.train_loss)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"loss": "hinge"}, "loss is 'hinge'"),
+        ({"y": [0, 1, 2]}, "y has 3 samples and s has 5"),
+        ({"y": [0, 1, 2, 3, 0]}, "y has classes 0 to 3"),
+        ({"s": torch.full((2, 3, 5), math.nan)}, "s, the outputs, has 30"),
+        ({"s": torch.zeros(3, 5)}, r"s has shape \(3, 5\)"),
+        ({"tolerance": math.nan}, "tolerance is nan"),
+    ],
+)
+def test_best_scale_refuses(change, match):
+    given = {"s": torch.ones(2, 3, 5), "y": [0, 1, 2, 0, 1], **change}
+    with pytest.raises(ValueError, match=match):
+        dropout.best_scale(**given)
 
 
 # stability

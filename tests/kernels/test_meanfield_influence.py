@@ -202,3 +202,15 @@ def test_chosen_and_first_order_refuse_what_does_not_fit():
         meanfield.chosen(c[0], keep=2, order="even")
     with pytest.raises(ValueError, match="one trial"):
         meanfield.first_order([c.repeat(2, 1)], [torch.ones(3, 4) > 0])
+    masks = torch.ones(3, 4) > 0
+    masks[1] = False
+    with pytest.raises(ValueError, match="layer 2 must each keep a neuron"):
+        meanfield.first_order([c, c], [torch.ones(3, 4) > 0, masks])
+
+
+@pytest.mark.parametrize("kept", [float("nan"), [1, float("nan")], 0, 7])
+def test_numbers_kept_that_no_layer_has(kept):
+    theta, x, y = problem((5, 6, 3), "cross_entropy")
+    found = meanfield.fluctuations(theta, x, y)
+    with pytest.raises(ValueError, match=r"kept must lie in 1\.\.6"):
+        found.factor(kept)

@@ -355,6 +355,9 @@ def test_terms_scale_as_they_should():
         (dict(delta=1.0), r"delta must lie in \[0, 1\), got 1.0"),
         (dict(radii=0), "radii"),
         (dict(angles=0), "angles"),
+        (dict(tolerance=math.nan), "tolerance must be a positive number"),
+        (dict(tolerance=0.0), "tolerance must be a positive number"),
+        (dict(start=torch.full((3, 5), math.nan)), "start has 15 non-finite"),
     ],
 )
 def test_bad_arguments_are_named(change, match):

@@ -262,5 +262,10 @@ def test_as_network_is_the_same_function(sizes, trial):
 
 
 def test_as_network_refuses_a_trial_that_is_not_there():
-    with pytest.raises(ValueError, match="trial must be below 2, got 2"):
-        meanfield.as_network(weights((3, 4, 2)), 2)
+    theta = weights((3, 4, 2))
+    for trial in (2, -3, True, 0.5, None, [0, 1]):
+        with pytest.raises(ValueError, match="trial must be an index below 2"):
+            meanfield.as_network(theta, trial)
+    for trial in (np.int64(-1), torch.tensor(1)):
+        _, parameters = meanfield.as_network(theta, trial)
+        assert torch.equal(parameters[0][0], theta[0][1])

@@ -266,6 +266,36 @@ def test_a_step_wants_its_own_batch():
         step(x, y)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_step_broadcasts_no_targets(loss):
+    theta, x, y = problem((5, 6, 3), 2, 4, loss, shared=True)
+    before = [w.clone() for w in theta]
+    step = meanfield.Step(theta, batch=4, step_size=0.1, loss=loss)
+    wrong = [y[:1], y.expand(3, *y.shape), y.expand(1, *y.shape)]
+    if loss == "square":
+        wrong.append(y[:, :1])
+    for targets in wrong:
+        with pytest.raises(ValueError, match="y must have shape"):
+            step(x, targets)
+    assert all(torch.equal(w, v) for w, v in zip(theta, before))
+    one = step(x, y).clone()
+    for w, v in zip(theta, before):
+        w.copy_(v)
+    assert torch.equal(step(x, y.expand(2, *y.shape)), one)
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_weights_that_share_memory_are_refused(layer):
+    """As each trial would move the one that all of them are."""
+    theta, x, y = problem((5, 6, 3), 1, 4, "cross_entropy", shared=True)
+    theta = [w.clone().expand(2, -1, -1) for w in theta]
+    theta[1 - layer] = theta[1 - layer].clone()
+    before = [w.clone() for w in theta]
+    with pytest.raises(ValueError, match=f"layer {layer + 1} must have mem"):
+        meanfield.sgd_step(theta, x, y, step_size=0.1)
+    assert all(torch.equal(w, v) for w, v in zip(theta, before))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_the_captured_step_is_the_eager_one():
     theta, x, y = problem((5, 6, 6, 3), 2, 4, "cross_entropy", shared=False)

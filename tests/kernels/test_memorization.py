@@ -78,6 +78,36 @@ def test_distinct_points_suffice(n, d, hidden, width, seed):
     assert all(len(group) <= width for group in found.groups)
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-12, 1e-6, 1e7, 1e12, 1e200])
+@pytest.mark.parametrize("options", [{}, {"hidden": 2, "width": 4}])
+def test_samples_in_other_units(size, options):
+    x, y = size * normal(20, 4), normal(20, 2, seed=1)
+    found = memorization.memorize(x, y, generator=seeded(), **options)
+    np.testing.assert_allclose(
+        outputs(found.parameters, x), y.numpy(), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("value", [1e-25, 1.0, 1e25])
+def test_values_in_other_units(value):
+    x, y = normal(20, 4), value * normal(20, 2, seed=1)
+    found = memorization.memorize(x, y, generator=seeded())
+    got = outputs(found.parameters, x) / value
+    np.testing.assert_allclose(got, y.numpy() / value, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, *({"hidden": h} for h in (2, 3))])
+@pytest.mark.parametrize("size", [0.0, 1.0])
+def test_one_sample(options, size):
+    if options:
+        options = {**options, "width": 3}
+    x, y = size * normal(1, 3), normal(1, 2, seed=1)
+    theta = memorization.memorize(
+        x, y, generator=seeded(), **options
+    ).parameters
+    np.testing.assert_allclose(outputs(theta, x), y.numpy(), atol=1e-12)
+
+
 def test_a_plane_holds_its_group_alone():
     x, y = normal(30, 4), normal(30, 1, seed=1)
     found = memorization.memorize(x, y, generator=seeded())
@@ -126,6 +156,9 @@ def test_repeated_rows():
     ("options", "text"),
     [
         ({"hidden": 0}, "hidden is 0"),
+        ({"hidden": 1.5}, "hidden is 1.5"),
+        ({"hidden": 2, "width": 0}, "width is 0"),
+        ({"group": 0}, "group is 0"),
         ({"hidden": 2}, "width None"),
         ({"width": 3}, "hidden is 1 and width 3"),
         ({"group": 4}, "group is 4; .* dimension 3"),
@@ -139,6 +172,17 @@ def test_bad_arguments(options, text):
         )
     with pytest.raises(ValueError, match=r"\(9, 3\) and y \(8, 1\)"):
         memorization.memorize(normal(9, 3), normal(8, 1), generator=seeded())
+    with pytest.raises(ValueError, match="at least one sample"):
+        memorization.memorize(normal(0, 3), normal(0, 1), generator=seeded())
+    for name in ("x", "y"):
+        given = {"x": normal(9, 3), "y": normal(9, 1)}
+        given[name][2, 0] = torch.nan
+        with pytest.raises(ValueError, match=f"{name} has 1 non-finite"):
+            memorization.memorize(**given, generator=seeded())
+    with pytest.raises(TypeError, match="x has dtype"):
+        memorization.memorize(
+            normal(9, 3).long(), normal(9, 1), generator=seeded()
+        )
 
 
 def test_classes_from_one_number():
@@ -197,6 +241,20 @@ def test_smallest_width(samples, outputs):
 
     expected = min(n for n in range(1, 2000) if holds(n))
     assert memorization.width_for(samples, outputs=outputs) == expected
+
+
+@pytest.mark.parametrize(
+    ("samples", "outputs", "match"),
+    [
+        (float("nan"), 1, "samples is nan"),
+        (float("inf"), 1, "samples is inf"),
+        (100, -1, "outputs is -1"),
+        (100, 0, "outputs is 0"),
+    ],
+)
+def test_no_width_for_that(samples, outputs, match):
+    with pytest.raises(ValueError, match=match):
+        memorization.width_for(samples, outputs=outputs)
 
 
 LINE = torch.tensor([[0, 0, 0], [1, 0, 0], [2, 0, 0]]).double()

@@ -6,6 +6,7 @@ almost every point, so they are exact but for rounding.
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -240,6 +241,72 @@ def test_what_is_all_off_is_nan_and_left_out():
     assert found.c == float(found.activation_contraction[1][on].max())
 
 
+def test_where_all_samples_are_off_the_definitions_are_infinite():
+    net = mlp([3, 6, 5, 3], bias=False)
+    theta, x = setup(net)
+    theta = tuple((weight.abs().neg(), None) for weight, _ in theta)
+    found = noise.stability(net, theta, x.abs())
+    assert found.all_off.all()
+    assert found.c == math.inf
+    assert found.epsilon() == math.inf
+    assert found.relative_bound(p=0.1) == math.inf
+
+
+def test_a_cushion_of_zero_makes_epsilon_infinite():
+    """Two units cancel on the first sample, and not on the second."""
+    theta = ((torch.eye(2), None), (torch.tensor([[1.0, -1.0]]), None))
+    x = torch.tensor([[1.0, 1.0], [2.0, 1.0]])
+    found = noise.stability(mlp([2, 2, 1], bias=False), theta, x)
+    assert found.mu[2] == 0
+    assert not found.all_off.any()
+    assert found.epsilon() == math.inf
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("name", ["fully connected", "convolutional"])
+def test_layers_and_samples_in_other_units(name, dtype):
+    """Quotients of norms stay, to the bit for powers of two; norms scale."""
+    net = NETS[name]
+    first, *rest = net.layers
+    net = Network(net.inputs, (replace(first, bias=True), *rest))
+    theta, x = setup(net, n=12, dtype=dtype)
+    bias = torch.randn(net.widths[1], generator=generator(5)).to(dtype) / 9
+    theta = ((theta[0][0], bias), *theta[1:])
+    plain = noise.stability(net, theta, x)
+    assert math.isfinite(plain.epsilon())
+    assert plain.epsilon() > 0
+    for by, more in itertools.product((-40, -12, 20, 40), (0, 3)):
+        factor, size = 2.0**by, 2.0 ** (by + more)
+        layers = tuple((weight * factor, None) for weight, _ in theta)
+        layers = ((layers[0][0], bias * factor * size), *layers[1:])
+        found = noise.stability(net, layers, x * size)
+        for name in (
+            "layer_cushion",
+            "interlayer_cushion",
+            "activation_contraction",
+        ):
+            for key, value in getattr(plain, name).items():
+                np.testing.assert_array_equal(value, getattr(found, name)[key])
+        assert found.error == plain.error
+        for (i, j), value in plain.jacobian_norm.items():
+            expected = value * factor ** (j - i)
+            np.testing.assert_array_equal(found.jacobian_norm[i, j], expected)
+        top = size * factor**net.depth
+        np.testing.assert_array_equal(
+            found.output_norm, plain.output_norm * top
+        )
+        assert found.epsilon() == pytest.approx(plain.epsilon() * top)
+        one, other = (
+            noise.smoothness(
+                net, *given, p=0.3, draws=3, points=2, generator=generator()
+            )
+            for given in ((theta, x), (layers, x * size))
+        )
+        for pair, value in one.perturbation.items():
+            np.testing.assert_array_equal(value, other.perturbation[pair])
+        assert one.rho == other.rho
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     widths=st.lists(st.integers(1, 7), min_size=3, max_size=6),
@@ -331,6 +398,24 @@ def test_spectral_norms_of_hard_matrices():
     # few steps: an estimate from below, whose error is admitted
     norms, errors = norms_of([u @ np.diag(spectra[0]) @ v], steps=8)
     assert 1e-4 < 1 - float(norms) <= 20 * float(errors)
+
+
+def test_spectral_norms_of_maps_of_any_size():
+    rng = np.random.default_rng(2)
+    one = rng.standard_normal((30, 30))
+    (norm,), (error,) = norms_of([one], steps=8)
+    assert error > 0
+    sizes = [2.0**power for power in (-900, -560, -30, 40, 560, 900)]
+    norms, errors = norms_of([size * one for size in sizes], steps=8)
+    for size, value, left in zip(sizes, norms, errors):
+        assert value / size == pytest.approx(float(norm), rel=1e-2)
+        assert float(left) > 1e-4 * float(error)
+    norms, _ = norms_of([size * one for size in sizes])
+    np.testing.assert_allclose(
+        norms / torch.tensor(sizes, dtype=F64),
+        np.linalg.norm(one, 2),
+        rtol=1e-6,
+    )
 
 
 def test_spectral_norms_of_zero_and_of_thin_matrices():
@@ -583,6 +668,28 @@ def test_a_bias_in_the_first_layer_alone_is_no_matter():
         (
             lambda n, t, x: noise.stability(n, t, x, pairs=[(2, 1)]),
             r"pairs has \(2, 1\)",
+        ),
+        (
+            lambda n, t, x: noise.stability(n, t, x, pairs=[(1.9, 2.2)]),
+            "an entry of pairs is 1.9",
+        ),
+        (
+            lambda n, t, x: noise.stability(n, t, x).relative_bound(p=2),
+            "p is 2",
+        ),
+        (
+            lambda n, t, x: noise.stability(n, t, x).relative_bound(
+                p=0.5, delta=0.5
+            ),
+            "delta is 0.5",
+        ),
+        (
+            lambda n, t, x: noise.stability(n, t, x).epsilon(constant=-1),
+            "constant is -1",
+        ),
+        (
+            lambda n, t, x: noise.stability(n, t, x).epsilon(beta=math.nan),
+            "beta is nan",
         ),
         (
             lambda n, t, x: noise.stability(n, t, x, convolution="full"),
