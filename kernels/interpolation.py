@@ -9,7 +9,7 @@ from torch import Tensor
 from kernels.cuda import launch
 from kernels.cuda.segments import segment_losses
 from kernels.networks import Network, losses, tree
-from kernels.networks.checks import check_finite
+from kernels.networks.checks import check_finite, whole
 from kernels.networks.samples import samples
 from kernels.paths import Path
 from kernels.runs.progress import progress
@@ -78,7 +78,7 @@ def loss_curve(
     y : (n,) class indices; for ``loss="square"`` also real targets.
     points : on each segment, both knots included; at least 2.
     loss : "cross_entropy" or "square", as in ``networks.losses``.
-    batch : samples at once.
+    batch : samples at once; None: as many as fit the cache.
 
     Returns
     -------
@@ -91,8 +91,8 @@ def loss_curve(
         For too few points, another loss or wrong shapes, and where a
         parameter, x, y or the loss at a point is not finite.
     """
-    if points < 2:
-        raise ValueError(f"points is {points}; at least 2 will do")
+    points = whole("points", points, 2)
+    batch = None if batch is None else whole("batch", batch)
     for k in (0, len(path)):
         network.check(path.knots[k], f"path.knots[{k}]")
     x, y = samples(network, path.knots[0], x, y, loss=loss)

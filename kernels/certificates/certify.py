@@ -21,6 +21,7 @@ from kernels.certificates.pieces import cut, deep
 from kernels.certificates.quartic import fits, quartics
 from kernels.certificates.samples import FINE, Samples
 from kernels.networks import Network, Parameters
+from kernels.networks.checks import whole
 from kernels.paths import Path
 from kernels.paths.structure import Proof
 from kernels.runs.progress import progress
@@ -74,16 +75,19 @@ def certify(
     x : (n, features) or (n, C, H, W).
     y : (n,) class indices; for ``loss="square"`` also real targets.
     loss : "cross_entropy" or "square", as in ``networks.losses``.
-    tolerance : at least 0.
+    tolerance : at least 0
+        1e-12 more counts as within it, for losses of 0.
     budget : intervals that are bounded at most, over all segments
+        One for each general segment, however few.
     initial : intervals of a segment to begin with
     batch : samples at once; None: as many as hold one layer's activations at
         all points in 128 MiB.
     engine : "boxes", "pieces", or None: by a probe of the path (shallow
         networks and short moves get boxes, deep fully connected networks
         pieces, convolutions pieces where boxes would take far longer).
-    seconds : None, or when to stop, wherever the bounds are then: results
-        depend on the machine.
+    seconds : None, or when to begin no further interval, wherever the bounds
+        are then: results depend on the machine.  The first look at every
+        segment, a pass for each interval to begin with, is not cut short.
     threads : that share the intervals of pieces; None: as many as torch has
         for one operation (``device.threads``).  No number of the result
         depends on them, unless ``seconds`` does end it.
@@ -98,8 +102,9 @@ def certify(
     Raises
     ------
     ValueError
-        For a bad tolerance, budget, loss or shape, and where a parameter,
-        ``x``, ``y``, an output or the loss is not finite.
+        For a bad tolerance, budget, loss or shape, a layer without units,
+        and where a parameter, ``x``, ``y``, an output or the loss is not
+        finite.
 
     What is bounded is the loss of the real numbers: parameters of any dtype
     and inputs as the numbers that they are, all points of the path between
@@ -120,18 +125,15 @@ def certify(
     for name, value, least in (
         ("tolerance", tolerance, 0),
         ("budget", budget, 1),
-        ("initial", initial, 1),
-        ("batch", 1 if batch is None else batch, 1),
         ("seconds", 0 if seconds is None else seconds, 0),
     ):
         if not value >= least:
             raise ValueError(f"{name} is {value}; at least {least} will do")
+    initial = whole("initial", initial)
+    batch = None if batch is None else whole("batch", batch)
     if threads is None:
         threads = torch.get_num_threads()
-    if not isinstance(threads, int) or threads < 1:
-        raise ValueError(
-            f"threads is {threads!r}; None or a positive integer will do"
-        )
+    threads = whole("threads", threads)
     if engine not in ENGINES:
         raise ValueError(f"engine is {engine!r}; one of {ENGINES} will do")
     if len(x) != len(y) or len(x) == 0:
@@ -140,6 +142,11 @@ def certify(
             "least one, will do"
         )
     _check_knots(network, path)
+    if 0 in network.widths:
+        raise ValueError(
+            f"the network has widths {network.widths}; layers of one unit and "
+            "more will do"
+        )
     if batch is None:
         widest = max(math.prod(shape) for shape in network.shapes)
         batch = max(1, _HELD // (widest * (initial + 1)))

@@ -159,8 +159,9 @@ def threads(count: int) -> Iterator[None]:
     ValueError
         For anything else.
     """
-    if not isinstance(count, int) or count < 1:
-        raise ValueError(f"count is {count!r}; expected a positive integer")
+    from kernels.networks.checks import whole  # which imports this module
+
+    count = whole("count", count)
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -21,7 +21,14 @@ def scale_and_shift(norm: Any, where: str) -> tuple[Tensor, Tensor]:
     ------
     ValueError
         Where running statistics are missing.
+    TypeError
+        For what is no norm.
     """
+    if not hasattr(norm, "running_mean"):
+        raise TypeError(
+            f"{where}: the norm is a {type(norm).__name__}; a torch batch "
+            "norm, or a (weight, bias) pair without one, will do"
+        )
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError(
             f"{where}: the batch norm tracks no running statistics "
@@ -55,12 +62,20 @@ def fold_batch_norm(theta: Sequence[Sequence[Any]]) -> Parameters:
     Raises
     ------
     ValueError
-        Where running statistics are missing.
+        Where running statistics are missing, or are of another number of
+        channels than the layer has units.
+    TypeError
+        For what is no norm.
     """
     folded = []
     for i, (weight, bias, *norm) in enumerate(theta, 1):
         for norm_ in norm:
             factor, shift = scale_and_shift(norm_, f"layer {i}")
+            if len(factor) != len(weight):
+                raise ValueError(
+                    f"layer {i}: the batch norm has {len(factor)} channels; "
+                    f"needed: {len(weight)}, the layer's units"
+                )
             each_row = (-1,) + (1,) * (weight.dim() - 1)
             weight = weight * factor.reshape(each_row)
             bias = shift if bias is None else bias * factor + shift

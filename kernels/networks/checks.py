@@ -2,21 +2,44 @@
 
 Data come as tensors, NumPy arrays or lists, and leave as tensors:
 :func:`tensor`, :func:`numbers`, :func:`indices`.  ``networks.samples`` has
-the one rule for a set (x, y).
+the one rule for a set (x, y).  Arguments that are one value, a whole number
+or a generator, are looked at in ``networks.arguments``; its functions are
+here too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from kernels.networks.arguments import (
+    generator,
+    is_whole,
+    one_of,
+    pair,
+    whole,
+)
+
 if TYPE_CHECKING:
     from kernels.networks.network import Network
+
+__all__ = [
+    "check_alike",
+    "check_finite",
+    "check_parameters",
+    "generator",
+    "indices",
+    "is_whole",
+    "numbers",
+    "one_of",
+    "pair",
+    "tensor",
+    "whole",
+]
 
 
 def check_parameters(
@@ -91,9 +114,9 @@ def check_alike(theta: Any, other: Any, name: str, other_name: str) -> None:
             tuple(part.shape) if torch.is_tensor(part) else None
             for part in entry[:2]
         )
-        for who, pair in ((name, entry), (other_name, twin)):
+        for who, given in ((name, entry), (other_name, twin)):
             where = f"{who}, layer {i}"
-            _check_layer(where, pair, weight, bias, first, True)
+            _check_layer(where, given, weight, bias, first, True)
 
 
 def _check_layer(
@@ -165,6 +188,8 @@ def check_finite(where: str, values: Tensor) -> None:
     ValueError
         Where some are not; it says how many.
     """
+    if not values.is_floating_point():
+        return
     if math.isfinite(float(values.detach().sum())):  # as no sum with others is
         return
     if not bool(torch.isfinite(values).all()):
@@ -186,6 +211,10 @@ def tensor(name: str, value: Any) -> Tensor:
         For what holds no real numbers.
     """
     if torch.is_tensor(value):
+        if value.is_complex():
+            raise TypeError(
+                f"{name} has dtype {value.dtype}; real numbers will do"
+            )
         return value
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
@@ -224,15 +253,13 @@ def numbers(name: str, value: Any, *, like: Tensor) -> Tensor:
                 f"{name} has dtype {found.dtype}; the parameters have "
                 f"{like.dtype}"
             )
-    elif found.is_complex():
-        raise TypeError(f"{name} has dtype {found.dtype}; reals will do")
     else:
-        whole = found.to(torch.int64)
-        found = whole.to(like.dtype)
-        if not torch.equal(found.to(torch.int64), whole):
+        exact = _int64(name, found)
+        found = exact.to(like.dtype)
+        if not torch.equal(found.to(torch.int64), exact):
             raise ValueError(
                 f"{name} has integers that {like.dtype} does not hold, up to "
-                f"{int(whole.abs().max())}"
+                f"{int(exact.abs().max())}"
             )
     return found if torch.is_tensor(value) else found.to(like.device)
 
@@ -244,61 +271,23 @@ def indices(name: str, value: Any) -> Tensor | None:
     ----------
     name : what the error calls them
     value : a tensor, an array or nested lists
+
+    Raises
+    ------
+    TypeError
+        For complex numbers.
+    ValueError
+        For integers that int64 does not hold.
     """
     found = tensor(name, value)
-    if found.is_floating_point() or found.is_complex():
-        return None
-    return found.to(torch.int64)
+    return None if found.is_floating_point() else _int64(name, found)
 
 
-def is_whole(value: Any, least: int = 1) -> bool:
-    """Whether it is a whole number, at least ``least``: 3.0 is, 3.7 not.
-
-    Parameters
-    ----------
-    value : anything
-    least : the smallest that will do
-    """
-    try:
-        return int(value) == value and value >= least
-    except (TypeError, ValueError, OverflowError):
-        return False
-
-
-def whole(name: str, value: Any, least: int = 1) -> int:
-    """A whole number, at least ``least``, as an int.
-
-    Parameters
-    ----------
-    name : what the error calls it
-    value : anything
-    least : the smallest that will do
-
-    Raises
-    ------
-    ValueError
-        For anything else.
-    """
-    if not is_whole(value, least):
+def _int64(name: str, values: Tensor) -> Tensor:
+    found = values.to(torch.int64)
+    if values.dtype == torch.uint64 and bool((found < 0).any()):
         raise ValueError(
-            f"{name} is {value!r}; a whole number from {least} will do"
+            f"{name} has integers from 2^63 on, which int64 does not hold; "
+            "smaller ones will do"
         )
-    return int(value)
-
-
-def one_of(name: str, value: object, allowed: Collection[object]) -> None:
-    """Refuse what is none of a few values.
-
-    Parameters
-    ----------
-    name : what the error calls it
-    value : anything
-    allowed : the values that will do
-
-    Raises
-    ------
-    ValueError
-        For anything else; it names what will do.
-    """
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; one of {allowed} will do")
+    return found

@@ -129,7 +129,7 @@ def _read(part: str, text: str) -> tuple[str, list[int], dict[str, int]]:
         or len(sizes) < count
         or not options.keys() <= allowed
         or not all(word.isdecimal() for word in numbers)
-        or any(int(word) == 0 for word in sizes)
+        or any(int(word) == 0 for word in (*sizes, options.get("stride", 1)))
     ):
         raise ValueError(
             f"architecture is {text!r}, with {part.strip()!r}; {_GRAMMAR}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from kernels.networks.checks import whole
+from kernels.networks.checks import one_of, whole
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,8 @@ class Layer:
     pools: tuple[Pool, ...] = ()
 
     def __post_init__(self) -> None:
+        one_of("bias", self.bias, (True, False))
+        _set(self, "bias", bool(self.bias))
         for name, least in (("width", 0), ("padding", 0), ("stride", 1)):
             _set(self, name, whole(name, getattr(self, name), least))
         if self.kernel is not None:

@@ -1,8 +1,10 @@
 """The papers' architectures."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
-from kernels.networks.checks import is_whole
+from kernels.networks.checks import is_whole, whole
 from kernels.networks.layers import Layer, Pool
 from kernels.networks.network import Network
 
@@ -55,16 +57,14 @@ def conv3(
     ValueError
         For another number of channels or pools.
     """
-    if isinstance(channels, int):
-        channels = (channels,) * 3
-    if len(channels) != 3 or len(pools) != 3:
+    widths = _each("channels", channels, 3)
+    if len(pools) != 3:
         raise ValueError(
-            f"channels has {len(channels)} and pools {len(pools)} entries; "
-            "conv3 has 3 convolutions"
+            f"pools has {len(pools)} entries; conv3 has 3 convolutions"
         )
     layers = [
         Layer(width, bias, 3, 1, pools=() if pool is None else (pool,))
-        for width, pool in zip(channels, pools)
+        for width, pool in zip(widths, pools)
     ]
     return Network(tuple(inputs), (*layers, Layer(classes, bias)))
 
@@ -92,9 +92,16 @@ def vgg11(
         Adds the 7 x 7 average pooling of torchvision's model, which on 32
         x 32 images repeats one value 49 times.
     bias : whether the layers have one
+
+    Raises
+    ------
+    ValueError
+        For another scale or number of hidden widths.
     """
-    hidden = (hidden,) * 2 if isinstance(hidden, int) else tuple(hidden)
-    wide = [max(1, round(scale * width)) for width in (*_VGG11, *hidden)]
+    if not 0 <= scale < math.inf:
+        raise ValueError(f"scale is {scale}; a number from 0 will do")
+    linear = [whole("hidden", width) for width in _each("hidden", hidden, 2)]
+    wide = [max(1, round(scale * width)) for width in (*_VGG11, *linear)]
     layers = []
     for i, width in enumerate(wide[:8], 1):
         pools = [Pool("max", 2)] if i in (1, 2, 4, 6, 8) else []
@@ -103,6 +110,18 @@ def vgg11(
         layers.append(Layer(width, bias, 3, 1, pools=tuple(pools)))
     layers += [Layer(width, bias) for width in (*wide[8:], classes)]
     return Network(tuple(inputs), tuple(layers))
+
+
+def _each(name: str, value: Any, count: int) -> list[Any]:
+    """``count`` entries, from one whole number or as many entries."""
+    if is_whole(value) or not hasattr(value, "__len__"):
+        return [whole(name, value)] * count
+    if len(value) != count:
+        raise ValueError(
+            f"{name} has {len(value)} entries; one whole number, or {count}, "
+            "will do"
+        )
+    return list(value)
 
 
 _VGG11 = (64, 128, 256, 256, 512, 512, 512, 512)

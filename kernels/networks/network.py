@@ -83,6 +83,7 @@ class Network:
 
     def weight_shape(self, i: int) -> tuple[int, ...]:
         """Shape of layer i's weight, i = 1 … d."""
+        i = self._within("i", i, 1, self.depth)
         layer, below = self.layers[i - 1], self.shapes[i - 1]
         if layer.kernel is None:
             return layer.width, math.prod(below)
@@ -114,9 +115,22 @@ class Network:
             ``torch.nn.Linear`` draws.
         scale : multiplies the weights
         bias : ``"zero"``, or ``"uniform"`` within ``1 / sqrt(fan_in)``
+
+        Raises
+        ------
+        ValueError, TypeError
+            For another word, a scale that is not finite, a dtype that holds
+            no fractions, or what is no generator.
         """
+        checks.generator("generator", generator)
         one_of("distribution", distribution, ("normal", "uniform", "torch"))
         one_of("bias", bias, ("zero", "uniform"))
+        if not math.isfinite(scale):
+            raise ValueError(f"scale is {scale}; a finite number will do")
+        if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+            raise TypeError(
+                f"dtype is {dtype!r}; a torch dtype of floats will do"
+            )
         draw: dict[str, Any] = {"generator": generator, "dtype": torch.float64}
         draw["device"] = generator.device
         device = generator.device if device is None else device
@@ -175,12 +189,12 @@ class Network:
     @states("N21", "(1)")
     def features(self, theta: Parameters, x: Tensor, layer: int) -> Tensor:
         """What layer ``layer + 1`` reads, N21 (1); layer 0 gives the input."""
-        self._within("layer", layer, 0, self.depth - 1)
+        layer = self._within("layer", layer, 0, self.depth - 1)
         return self._run(theta, self._input(theta, x), 0, layer)
 
     def forward_from(self, theta: Parameters, h: Tensor, layer: int) -> Tensor:
         """Outputs from the features ``h`` of ``layer``: (n, outputs)."""
-        self._within("layer", layer, 0, self.depth)
+        layer = self._within("layer", layer, 0, self.depth)
         return self._run(theta, h, layer, self.depth)
 
     def forward(self, theta: Parameters, x: Tensor) -> Tensor:
@@ -207,7 +221,7 @@ class Network:
         reads :meth:`take` of layer ``first``; the subnetwork of N21 (3) is
         ``narrow([|I_l|, n_{l+1} - |I_{l+1}|, …], first=l)``.
         """
-        self._within("first", first, 0, self.depth - 1)
+        first = self._within("first", first, 0, self.depth - 1)
         if len(widths) != self.depth - first:
             raise ValueError(
                 f"widths has {len(widths)} entries; layers {first} to "
@@ -259,9 +273,10 @@ class Network:
         flat = self.layers[0].kernel is None
         return x.flatten(1) if flat else x.reshape(-1, *self.inputs)
 
-    def _within(self, name: str, value: int, low: int, high: int) -> None:
-        if not low <= value <= high:
-            raise ValueError(f"{name} is {value}; {low} to {high} will do")
+    def _within(self, name: str, value: int, low: int, high: int) -> int:
+        if not (checks.is_whole(value, low) and value <= high):
+            raise ValueError(f"{name} is {value!r}; {low} to {high} will do")
+        return int(value)
 
 
 def _set(frozen: object, name: str, value: object) -> None:

@@ -13,8 +13,12 @@ import torch
 from torch import Tensor
 
 from kernels.networks import Network, Parameters, columns
+from kernels.networks.checks import whole
 from kernels.networks.kept import check_ends, kept_places
+from kernels.networks.samples import inputs
 from kernels.paths.units import moments
+
+_DIFFERENCES = "donot_use_mm_for_euclid_dist"  # torch's own name
 
 
 def match(
@@ -30,7 +34,8 @@ def match(
     They minimise the sum over layers of ``weights[i]²`` times the squared
     distance between layer i of ``theta_a`` and of the permuted ``theta_b``,
     biases included.  With one hidden layer this is a linear assignment, and
-    what is returned is the minimum over all permutations.  With more it is
+    what is returned is the minimum over all permutations, its distance up to
+    a 10^-9th, and a permuted ``theta_a`` is found again.  With more it is
     solved layer by layer, the others held, until nothing changes or
     ``sweeps`` have been made: a local minimum, no farther than the identity.
 
@@ -59,18 +64,16 @@ def match(
     Needs SciPy.  Cost: for each layer a product of h² times its fan-in and
     fan-out operations, and an assignment, of order h³ at worst.
     """
-    from scipy.optimize import linear_sum_assignment
-
     theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
+    sweeps = whole("sweeps", sweeps, 0)
     weights = _checked_weights(net, weights)
     order = [torch.arange(width) for width in net.hidden]
     for _ in range(sweeps):
         before = list(order)
         for i in range(1, net.depth):
             moved = permute(net, theta_b, order)
-            gain = _gain(net, theta_a, moved, weights, i)
-            _, best = linear_sum_assignment(gain.cpu().numpy(), True)
-            order[i - 1] = order[i - 1][torch.from_numpy(best)]
+            best = _assigned(net, theta_a, moved, weights, i)
+            order[i - 1] = order[i - 1][best]
         if net.depth == 2 or all(map(torch.equal, before, order)):
             break
     return order
@@ -101,8 +104,8 @@ def match_activations(
 
     Raises
     ------
-    ValueError
-        For parameters or inputs that do not fit.
+    ValueError, TypeError
+        For parameters or inputs that do not fit or are not finite.
 
     Needs SciPy.  Cost: two passes, and for each layer a product of h² times
     n operations and an assignment.
@@ -110,6 +113,7 @@ def match_activations(
     from scipy.optimize import linear_sum_assignment
 
     theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
+    x = inputs(net, theta_a, x)
     if len(x) < 2:
         raise ValueError(
             f"x has {len(x)} samples; two or more, for a correlation, will do"
@@ -184,24 +188,66 @@ def permute(
     return tuple(result)
 
 
-def _gain(
+def _assigned(
     net: Network,
     theta_a: Parameters,
     theta_b: Parameters,
     weights: list[float],
     i: int,
 ) -> Tensor:
-    """(h_i, h_i): inner products of the units of layer i, float64.
+    """The best order of ``theta_b``'s units of layer i, the others held.
 
-    Both sides less the units' mean in ``theta_a``: the same to every
-    assignment, and nothing large is left that all units share.
+    By inner products, with both sides less the units' mean in ``theta_a``:
+    the same to every assignment, and nothing large is left that all units
+    share.  Where what is found is so close that the products' rounding could
+    hide a closer one, by differences.
     """
-    gain = torch.zeros((), dtype=torch.float64)
-    for read, weight in ((_rows, weights[i - 1]), (_columns, weights[i])):
-        ours, theirs = read(net, theta_a, i), read(net, theta_b, i)
+    from scipy.optimize import linear_sum_assignment
+
+    sides = [
+        [read(net, theta, i) for theta in (theta_a, theta_b)]
+        for read in (_rows, _columns)
+    ]
+    unit = _power(max(float(v.abs().max()) for pair in sides for v in pair))
+    squares = [weight**2 for weight in weights[i - 1 : i + 1]]
+    gain, cost, doubt = torch.zeros((), dtype=torch.float64), 0.0, 0.0
+    for square, pair in zip(squares, sides):
+        pair[:] = (v / unit for v in pair)
+        ours, theirs = pair
         middle = ours.mean(0)
-        gain = gain + weight**2 * ((ours - middle) @ (theirs - middle).T)
-    return gain
+        gain = gain + square * ((ours - middle) @ (theirs - middle).T)
+        doubt += square * _rounding(ours, theirs, middle)
+    best = torch.from_numpy(linear_sum_assignment(gain.cpu().numpy(), True)[1])
+    for square, (ours, theirs) in zip(squares, sides):
+        cost += square * float((ours - theirs[best]).square().sum())
+    if cost > 0 and doubt * len(best) > 1e-9 * cost:
+        costs = torch.zeros_like(gain)
+        for square, (ours, theirs) in zip(squares, sides):
+            apart = torch.cdist(ours, theirs, compute_mode=_DIFFERENCES)
+            costs += square * apart.square()
+        best = torch.from_numpy(linear_sum_assignment(costs.cpu().numpy())[1])
+    return best
+
+
+def _rounding(ours: Tensor, theirs: Tensor, middle: Tensor) -> float:
+    """How far rounding can put two assignments' gains apart, a unit."""
+    a, b, ours_, theirs_, middle_ = (
+        float(rows.norm(dim=1).max())
+        for rows in (
+            ours - middle,
+            theirs - middle,
+            ours,
+            theirs,
+            middle[None],
+        )
+    )
+    centred = (ours_ + middle_) * b + a * (theirs_ + middle_)
+    return 4 * 2.0**-53 * (centred + (len(middle) + 8) * a * b)
+
+
+def _power(size: float) -> float:
+    """A power of two near ``size``: to divide by it rounds nothing."""
+    return 2.0 ** max(math.frexp(size)[1] - 1, -1022) if size else 1.0
 
 
 def _rows(net: Network, theta: Parameters, i: int) -> Tensor:
@@ -229,4 +275,5 @@ def _checked_weights(
             f"weights is {weights}; a positive number for each of the "
             f"{net.depth} layers will do"
         )
-    return weights
+    unit = _power(max(weights))
+    return [float(w) / unit for w in weights]

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from kernels.interpolation import LossCurve
-from kernels.networks import Network, Parameters, losses, tree
-from kernels.networks.checks import check_alike, one_of
+from kernels.networks import Network, Parameters, checks, losses, tree
+from kernels.networks.checks import check_alike, one_of, pair, whole
 from kernels.networks.samples import samples
 from kernels.paths import Path
 from kernels.runs.progress import progress
@@ -73,8 +73,15 @@ def weights(kind: str, t: float) -> tuple[float, float, float]:
     ----------
     kind : ``"bezier"`` or ``"chain"``
     t : a number in [0, 1]
+
+    Raises
+    ------
+    ValueError
+        For another kind, or t outside [0, 1].
     """
     one_of("kind", kind, KINDS)
+    if not 0 <= t <= 1:
+        raise ValueError(f"t is {t}; a number in [0, 1] will do")
     if kind == "bezier":
         return (1 - t) ** 2, 2 * t * (1 - t), t**2
     return max(1 - 2 * t, 0.0), 1 - abs(1 - 2 * t), max(2 * t - 1, 0.0)
@@ -117,21 +124,22 @@ def train(
 
     Raises
     ------
-    ValueError
-        For numbers out of range.
+    ValueError, TypeError
+        For numbers out of range, and what is no pair or no generator.
     FloatingPointError
         Where the bend is not finite.
 
     Cost: per step a forward and a backward pass of one minibatch.
     """
     one_of("kind", kind, KINDS)
+    checks.generator("generator", generator)
     recipe = Recipe.of(recipe, settings, momentum=0.9)
     recipe.refuse("curves.train", "dropout", "augment", "stop")
     recipe.refuse("curves.train", "mixed_precision")
     theta_a = net.check(theta_a, "theta_a")
     check_alike(theta_a, theta_b, "theta_a", "theta_b")
     theta_b = tree.at_rest(theta_b)
-    x, y = samples(net, theta_a, *data, loss=recipe.loss)
+    x, y = samples(net, theta_a, *pair("data", data), loss=recipe.loss)
     recipe.check_batch(len(x))
     afresh = recipe.sampling == "independent"
     minibatches = Shuffled(x, y, recipe.batch, [generator], afresh=afresh)
@@ -186,8 +194,7 @@ def loss_curve(
     ValueError
         For fewer points.
     """
-    if points < 2:
-        raise ValueError(f"points is {points}; at least 2 will do")
+    points = whole("points", points, 2)
     t = torch.arange(points, dtype=torch.float64) / (points - 1)
     seen = [evaluate(net, curve(s), x, y, loss=loss) for s in t.tolist()]
     value, error = torch.tensor(seen, dtype=torch.float64).T

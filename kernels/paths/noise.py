@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from kernels import states
-from kernels.networks import Network, Parameters
+from kernels.networks import Network, Parameters, checks
 from kernels.networks.checks import one_of
 from kernels.networks.kept import check_ends, check_like
 from kernels.networks.placing import Block, Draft, Placed, State, cut
@@ -55,9 +55,10 @@ def theorem2(
     ValueError
         For another p or style.
     ValueError, TypeError
-        For parameters that do not fit.
+        For parameters that do not fit, or what is no generator.
     """
     one_of("style", style, ("paper", "short"))
+    checks.generator("generator", generator)
     theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
     most = (None, *(h // 2 for h in net.hidden), None)
     draft = Draft(net, theta_a[0][0])
@@ -100,6 +101,7 @@ def theorem3(
         than the network.
     """
     one_of("style", style, ("paper", "short"))
+    checks.generator("generator", generator)
     theta_a, theta_b = check_ends(net, theta_a=theta_a, theta_b=theta_b)
     narrow = _narrow(net, theta_star)
     theta_star = narrow.check(theta_star, "theta_star")

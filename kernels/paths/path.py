@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from kernels.networks import Parameters, tree
-from kernels.networks.checks import check_alike
+from kernels.networks.checks import check_alike, is_whole
 from kernels.networks.placing import State
 from kernels.paths.structure import Proof, segment_proof
 
@@ -43,8 +43,9 @@ class Path:
         knots at which a loss must be evaluated to know it at all of them: 2d
         on the path of Theorem 1 (K19), 2L + 1 on that of Theorem 4.1 (N21).
 
-    ``len(path)`` is the number of segments and ``path(t)`` the parameter at
-    t in [0, 1].  Memory: the end points, and at most four copies more.
+    ``len(path)`` is the number of segments, which are counted 0 … len(path) -
+    1, from the start alone; ``path(t)`` is the parameter at t in [0, 1].
+    Memory: the end points, and at most four copies more.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Path:
 
         Layers that do not move along the segment are shared, not copied.
         """
+        segment = self._segment(segment)
         if not 0 <= s <= 1:
             raise ValueError(f"s is {s}; a number in [0, 1] will do")
         if s == 0:
@@ -96,21 +98,33 @@ class Path:
 
     def ends(self, segment: int) -> tuple[Parameters, Parameters]:
         """Both knots of a segment."""
+        segment = self._segment(segment)
         return self.knots[segment], self.knots[segment + 1]
 
     def kind(self, segment: int) -> str:
         """The kind of one segment: the caller's word, or proved once."""
+        segment = self._segment(segment)
         if self._word is not None:
             return self._word[segment]
         return self.proof(segment).kind
 
     def proof(self, segment: int) -> Proof:
         """What the weights prove of one segment, whatever the caller said."""
+        segment = self._segment(segment)
         found = self._proofs[segment]
         if found is None:
             found = segment_proof(*self.ends(segment))
             self._proofs[segment] = found
         return found
+
+    def _segment(self, segment: int) -> int:
+        """Its number; one counted from the end would be another segment."""
+        if not (is_whole(segment, 0) and segment < len(self)):
+            raise ValueError(
+                f"segment is {segment!r}; a whole number from 0 to "
+                f"{len(self) - 1} will do"
+            )
+        return int(segment)
 
     @property
     def kinds(self) -> tuple[str, ...]:

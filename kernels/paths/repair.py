@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kernels.networks import Network, Parameters
 from kernels.networks.kept import check_ends
+from kernels.networks.samples import inputs
 from kernels.paths.units import moments
 
 
@@ -33,7 +34,7 @@ def repaired(
     net : fully connected, every hidden layer with a bias
     theta_a, theta_b : its parameters, the line's ends
     t : a number in [0, 1]
-    x : (n, inputs)
+    x : (n, inputs), of the parameters' dtype
 
     Returns
     -------
@@ -42,8 +43,9 @@ def repaired(
 
     Raises
     ------
-    ValueError
-        For another network, or t outside [0, 1].
+    ValueError, TypeError
+        For another network, t outside [0, 1], or inputs that do not fit or
+        are not finite.
 
     Cost: three passes over ``x``.
     """
@@ -51,12 +53,12 @@ def repaired(
     if not 0 <= t <= 1:
         raise ValueError(f"t is {t}; a number from 0 to 1 will do")
     plain = all(w.dim() == 2 and b is not None for w, b in theta_a[:-1])
-    if not plain or x.dim() != 2:
+    if not plain:
         raise ValueError(
-            "net has convolutions or layers without a bias, or x is not "
-            f"flat ({tuple(x.shape)}); fully connected layers with biases "
-            "will do"
+            "net has convolutions or layers without a bias; fully connected "
+            "layers with biases will do"
         )
+    x = inputs(net, theta_a, x)
     if t in (0, 1):
         return theta_b if t else theta_a
     rows: Any = zip(theta_a, theta_b)

@@ -98,6 +98,52 @@ def test_the_best_match_with_large_biases(sizes, size, dtype, seed):
     assert found == pytest.approx(best, rel=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("bias", "scale"),
+    [(10.0**k, 1.0) for k in (0, 7, 8, 9, 10, 12, 15)]
+    + [(1.0, 1e-200), (1.0, 1e200), (1e9, 1e-170)],
+)
+def test_a_permuted_network_is_found_at_any_scale(bias, scale, seed):
+    """Products of biases of both signs leave nothing of the weights."""
+    net = networks.mlp([2, 8, 1])
+    (w, b), (a, c) = drawn(net, seed)
+    b = bias * torch.tensor([1.0, 1, 1, 1, -1, -1, -1, -1]).double()
+    theta = tree.map(lambda v: scale * v, ((w, b), (a, c)))
+    other = alignment.permute(net, theta, shuffled(net, seed))
+    (order,) = alignment.match(net, theta, other)
+    found = alignment.permute(net, other, [order])
+    assert all(map(torch.equal, tree.parts(found), tree.parts(theta)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_match_with_biases_of_both_signs(seed):
+    net = networks.mlp([2, 6, 1])
+    a, b = (
+        ((w, 1e9 * torch.tensor([1.0, 1, 1, -1, -1, -1]).double()), top)
+        for (w, _), top in (drawn(net, seed), drawn(net, seed + 10))
+    )
+    b = alignment.permute(net, b, shuffled(net, seed))
+    (order,) = alignment.match(net, a, b)
+    found = numpy_distance(a, reordered(b, order), (1, 1))
+    best = min(
+        numpy_distance(a, reordered(b, p), (1, 1))
+        for p in permutations(range(6))
+    )
+    assert found == pytest.approx(best, rel=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e-3, 1e200, 1e300])
+def test_what_the_weights_are_measured_in_does_not_matter(unit):
+    net = networks.mlp([3, 7, 5, 2])
+    a, b = drawn(net, 0), drawn(net, 1)
+    weights = [1.0, 3.0, 2.0]
+    wanted = alignment.match(net, a, b, weights=weights)
+    found = alignment.match(net, a, b, weights=[unit * w for w in weights])
+    assert all(map(torch.equal, found, wanted))
+    assert not torch.equal(wanted[0], torch.arange(7))
+
+
 NETS = [
     networks.mlp([5, 7, 6, 3]),
     networks.mlp([6, 9, 8, 1, 2], bias=False),
@@ -171,6 +217,8 @@ def test_what_does_not_fit_is_named():
         alignment.match(net, theta, theta, weights=(1, 2))
     with pytest.raises(ValueError, match="weights"):
         alignment.match(net, theta, theta, weights=(1, 2, 0))
+    with pytest.raises(ValueError, match=r"sweeps is 2\.5; a whole number"):
+        alignment.match(net, theta, theta, sweeps=2.5)
     with pytest.raises(ValueError, match="theta_b"):
         alignment.match(net, theta, theta[:2])
     good = [torch.arange(4), torch.arange(5)]

@@ -441,3 +441,100 @@ def test_refuses(change, match):
     arguments = {"network": net, "path": path, "x": x, "y": y, **change}
     with pytest.raises(ValueError, match=match):
         certificates.certify(**arguments)
+
+
+# what the suprema are asked of
+
+
+def two_layers(seed):
+    net = networks.mlp([3, 6, 2])
+    return cases.drawn(net, seed), cases.inputs(net, 4)
+
+
+def spoilt(values, value):
+    values = values.clone()
+    values[1, 1] = value
+    return values
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_suprema_of_what_is_not_finite(value):
+    (a, x), (b, _) = two_layers(1), two_layers(2)
+    y, z = torch.ones(4, 2).double(), torch.rand(4, 2)
+    labels = torch.zeros(4).long()
+    square, error = certificates.square_supremum, certificates.error_supremum
+    bad = (a[0], (spoilt(a[1][0], value), a[1][1]))
+    for call, name in (
+        (lambda: square(a, b, spoilt(x, value), y), "x"),
+        (lambda: square(a, b, x, spoilt(y, value)), "y"),
+        (lambda: square(bad, b, x, y), "theta, layer 2: weight"),
+        (lambda: square(a, bad, x, y), "other, layer 2: weight"),
+        (lambda: error(spoilt(z, value), z, labels), "z0"),
+        (lambda: error(z, spoilt(z, value), labels), "z1"),
+        (lambda: error(z, z, spoilt(z, value)), "y"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} has 1 non-finite"):
+            call()
+
+
+def test_square_supremum_of_misfits():
+    (a, x), (b, _) = two_layers(1), two_layers(2)
+    y = torch.ones(4, 2).double()
+    deep = cases.drawn(networks.mlp([3, 6, 6, 2]), 1)
+    narrow = cases.drawn(networks.mlp([3, 5, 2]), 1)
+    for misfit, says in (
+        ((a, b, x, y[:, :1]), r"y has shape \(4, 1\); \(n, 2\)"),
+        ((a, b, x, y[:1]), "x has 4 samples and y has 1"),
+        ((a, b, x, y[:, 0]), r"y has shape \(4,\); \(n, 2\)"),
+        ((a, b, x[:, :2], y), r"x has shape \(4, 2\); \(n, 3\)"),
+        ((a, b, x[:0], y[:0]), "0 samples"),
+        ((deep, deep, x, y), "theta is not that of two fully"),
+        ((a, narrow, x, y), r"other, layer 1: weight has shape \(5, 3\)"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            certificates.square_supremum(*misfit)
+    with pytest.raises(TypeError, match=r"x has dtype .*complex"):
+        certificates.square_supremum(a, b, x * 1j, y)
+    found = certificates.square_supremum(a, b, x, y)
+    for other in (np.asarray, torch.Tensor.tolist):
+        same = certificates.square_supremum(a, b, other(x), other(y))
+        assert same == found
+
+
+def test_error_supremum_of_misfits():
+    z = torch.rand(4, 3)
+    y = torch.tensor([0, 2, 1, 0])
+    for misfit, says in (
+        ((z, z[:3], y), r"z0 has shape \(4, 3\) and z1 \(3, 3\)"),
+        ((z[:0], z[:0], y[:0]), "one sample at least"),
+        ((z, z, y[:3]), r"y has shape \(3,\); needed: \(4,\)"),
+        ((z, z, y.double()), r"y has shape \(4,\); needed: \(4, 3\)"),
+        ((z, z, y + 1), "y has classes 1 to 3; .* 0 to 2"),
+        ((z, z, y - 1), "y has classes -1 to 1"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            certificates.error_supremum(*misfit)
+    found = certificates.error_supremum(z, z.flip(0), y)
+    for other in (np.asarray, torch.Tensor.tolist):
+        same = certificates.error_supremum(*map(other, (z, z.flip(0), y)))
+        assert same == found
+    assert certificates.error_supremum(z, z.flip(0), y.int()) == found
+
+
+def test_flips_of_misfits():
+    net = networks.mlp([3, 6, 2])
+    (a, x), (b, _) = two_layers(1), two_layers(2)
+    path = paths.straight(a, b)
+    for bad, says in (
+        (x * np.nan, "x has 12 non-finite"),
+        (x[:0], "no samples"),
+        (x[:, :2], r"x has shape \(4, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            certificates.flips(net, path, bad)
+    with pytest.raises(ValueError, match=r"path\.knots\[0\], layer 1"):
+        certificates.flips(networks.mlp([3, 4, 2]), path, x)
+    found = certificates.flips(net, path, x)
+    assert found.sum() > 0
+    assert torch.equal(certificates.flips(net, path, x.tolist()), found)
+    assert torch.equal(certificates.flips(net, path, x.numpy()), found)

@@ -199,3 +199,10 @@ def test_bad_input_is_named():
     far = {**good, "step_size": 1e200, "steps": 5, "batch": 20}
     with pytest.raises(FloatingPointError, match="step size 1e"):
         curves.train(net, a, b, (x, y), **far)
+
+
+@pytest.mark.parametrize("kind", ["bezier", "chain"])
+@pytest.mark.parametrize("t", [2, -0.5, float("nan"), float("inf")])
+def test_weights_outside_the_curve(kind, t):
+    with pytest.raises(ValueError, match=rf"t is {t}; .*\[0, 1\]"):
+        curves.weights(kind, t)

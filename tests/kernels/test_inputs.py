@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from kernels import (
+    certificates,
+    device,
     dropout,
     interpolation,
     meanfield,
@@ -28,6 +30,7 @@ def rng(seed=0):
 NET = mlp(SIZES)
 THETA, OTHER = (NET.init(generator=rng(s), dtype=F64) for s in (1, 2))
 FIELD = meanfield.init(SIZES, trials=2, generator=rng(3), dtype=F64)
+LINE = paths.straight(THETA, OTHER)
 X = torch.randint(-2, 3, (12, 3), generator=rng(4)).to(F64)
 Y = torch.arange(12) % 3
 
@@ -71,8 +74,7 @@ def measured(x, y, loss):
 
 
 def profile(x, y, loss):
-    line = paths.straight(THETA, OTHER)
-    return interpolation.loss_curve(NET, line, x, y, loss=loss).loss
+    return interpolation.loss_curve(NET, LINE, x, y, loss=loss).loss
 
 
 def stability(x, y, loss):
@@ -204,6 +206,30 @@ def test_other_types_are_named(entry):
         entry(X, ["cat"] * 12, "cross_entropy")
     with pytest.raises(TypeError, match=r"x .*complex"):
         entry(X.to(torch.complex128), Y, "cross_entropy")
+    y = torch.zeros(12, 3, dtype=torch.complex128)
+    for same in (y, y.numpy()):
+        with pytest.raises(TypeError, match=r"y .*complex"):
+            entry(X, same, "square")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: certificates.certify(NET, LINE, x, Y),
+        lambda x: certificates.flips(NET, LINE, x),
+        lambda x: subnetworks.last_layer(x, Y),
+        lambda x: noise.stability(NET, THETA, x, biases="affine"),
+    ],
+)
+def test_imaginary_parts_are_not_dropped(call):
+    x = X.to(torch.complex128)
+    x[0] += 1j
+    x[1] -= 1j
+    for same in (x, x.numpy(), x.tolist()):
+        with pytest.raises(TypeError, match="complex"):
+            call(same)
+    with pytest.raises(TypeError, match=r"layer 1: dtype .*complex64"):
+        paths.lemma1(NET, THETA, [torch.tensor([1 + 2j]), [0]])
 
 
 def test_integers_that_a_dtype_does_not_hold():
@@ -257,6 +283,69 @@ def test_noise_takes_what_the_others_take():
         cushions(x)
     with pytest.raises(ValueError, match="no samples"):
         cushions(X[:0])
+
+
+# --- whole numbers, generators and pairs
+
+
+def loss_along(**more):
+    return interpolation.loss_curve(NET, LINE, X, Y, **more).loss
+
+
+def loss_along_affine(**more):
+    path = paths.lemma1(NET, THETA, [[0, 1, 2], [0, 1]])
+    return interpolation.loss_curve(NET, path, X, Y, **more).loss
+
+
+def dropped(**more):
+    options = {"draws": 3, "generator": rng(), **more}
+    return dropout.stability(NET, THETA, X, Y, **options).train_loss
+
+
+def certified(**more):
+    return torch.tensor(certificates.certify(NET, LINE, X, Y, **more).upper)
+
+
+def along_curve(points):
+    curve = curves.Curve(THETA, OTHER, THETA)
+    return curves.loss_curve(NET, curve, X, Y, points).loss
+
+
+def with_threads(count):
+    with device.threads(count):
+        return torch.tensor(torch.get_num_threads())
+
+
+BATCHED = [loss_along, loss_along_affine, dropped, certified]
+
+
+@pytest.mark.parametrize("call", BATCHED, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("batch", [-1, 0, 2.5, float("nan"), "3"])
+def test_a_batch_is_a_positive_whole_number(call, batch):
+    """A negative one would leave memory that nothing was written to."""
+    with pytest.raises(ValueError, match=rf"batch is '?{batch}'?; .*from 1"):
+        call(batch=batch)
+
+
+WHOLE = [
+    *((call, "batch", 5) for call in BATCHED),
+    (loss_along, "points", 3),
+    (along_curve, "points", 3),
+    (certified, "threads", 1),
+    (certified, "initial", 3),
+    (with_threads, "count", 1),
+]
+
+
+@pytest.mark.parametrize(("call", "name", "value"), WHOLE)
+def test_whole_numbers_of_any_type_are_one(call, name, value):
+    expected = call(**{name: value})
+    for same in (np.int64(value), torch.tensor(value), float(value)):
+        found = call(**{name: same})
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    for other in (value + 0.5, 0, -1, None if name == "points" else "1"):
+        with pytest.raises(ValueError, match=rf"{name} is .*whole number"):
+            call(**{name: other})
 
 
 # --- networks and parameters
@@ -330,3 +419,24 @@ def test_a_module_is_no_parameters():
 def test_data_is_a_pair(data):
     with pytest.raises(TypeError, match=r"data is a .*; a pair"):
         training.train(NET, THETA, data, step_size=1, steps=1, generator=rng())
+    with pytest.raises(TypeError, match=r"data is a .*; a pair"):
+        curves.train(
+            NET, THETA, OTHER, data, step_size=1, steps=1, generator=rng()
+        )
+    with pytest.raises(TypeError, match=r"test is a .*; a pair"):
+        dropped(test=data)
+
+
+@pytest.mark.parametrize("seed", [None, 0, np.random.default_rng(0)])
+def test_a_generator_is_torchs(seed):
+    options = {"generator": seed}
+    learn = {"step_size": 0.1, "steps": 1, "batch": 4, **options}
+    for call in (
+        lambda: NET.init(**options),
+        lambda: paths.theorem2(NET, THETA, OTHER, **options),
+        lambda: paths.theorem3(NET, THETA, OTHER, THETA, p=0.5, **options),
+        lambda: curves.train(NET, THETA, OTHER, (X, Y), **learn),
+        lambda: dropped(**options),
+    ):
+        with pytest.raises(TypeError, match=r"generator is .*; a torch.Gen"):
+            call()

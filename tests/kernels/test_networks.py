@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import networks
-from kernels.networks import Layer, Network, Pool
+from kernels.networks import Layer, Network, Pool, losses
 
 
 def seeded(seed=0):
@@ -300,7 +300,7 @@ def test_check_other_faults():
     [
         (lambda: networks.mlp([3]), "widths"),
         (lambda: networks.mlp([3, 0, 2]), r"\(3, 0, 2\)"),
-        (lambda: networks.conv3(channels=(1, 2)), "2 and pools 3"),
+        (lambda: networks.conv3(channels=(1, 2)), "channels has 2"),
         (lambda: Network((3, 4), (Layer(2),)), r"inputs is \(3, 4\)"),
         (lambda: Network((3,), ()), "layers is empty"),
         (lambda: Network((3,), (Layer(2, kernel=3), Layer(2))), "layer 1"),
@@ -323,3 +323,111 @@ def test_check_other_faults():
 def test_impossible_networks(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda net: net.weight_shape(0), ValueError, "i is 0; 1 to 3"),
+        (lambda net: net.weight_shape(-1), ValueError, "i is -1; 1 to 3"),
+        (lambda net: net.weight_shape(4), ValueError, "i is 4; 1 to 3"),
+        (
+            lambda net: net.features(drawn(net), inputs(net), 0.5),
+            ValueError,
+            r"layer is 0\.5; 0 to 2",
+        ),
+        *(
+            (
+                lambda net, g=g: net.init(generator=g),
+                TypeError,
+                r"generator is .*; a torch\.Generator",
+            )
+            for g in (None, 0, torch.default_generator.get_state())
+        ),
+        *(
+            (
+                lambda net, dtype=dtype: drawn(net, dtype=dtype),
+                TypeError,
+                f"dtype is '?{dtype}",
+            )
+            for dtype in (torch.int64, torch.bool, torch.complex64, "float32")
+        ),
+        *(
+            (
+                lambda net, scale=scale: drawn(net, scale=scale),
+                ValueError,
+                f"scale is {scale}",
+            )
+            for scale in (math.nan, math.inf)
+        ),
+    ],
+)
+def test_faulty_layers_and_draws(make, error, says):
+    with pytest.raises(error, match=says):
+        make(networks.mlp([4, 5, 6, 2]))
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: networks.mlp([3, 4, 2], bias="no"), "bias is 'no'"),
+        (lambda: networks.vgg11(hidden=(8,)), "hidden has 1 entries.*or 2"),
+        (lambda: networks.vgg11(hidden=(8, 8, 8)), "hidden has 3 entries"),
+        (lambda: networks.vgg11(hidden=2.5), r"hidden is 2\.5"),
+        (lambda: networks.vgg11(hidden=(8, -8)), "hidden is -8"),
+        (lambda: networks.vgg11(scale=-1), "scale is -1"),
+        (lambda: networks.vgg11(scale=math.nan), "scale is nan"),
+        (lambda: networks.vgg11(scale=math.inf), "scale is inf"),
+        (lambda: networks.conv3(channels=(3, 4)), "channels has 2 entr.*or 3"),
+        (lambda: networks.conv3(channels=2.5), r"channels is 2\.5"),
+        (lambda: networks.conv3(pools=(None,)), "pools has 1 entries"),
+    ],
+)
+def test_faulty_architectures(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int8, torch.tensor])
+def test_widths_of_any_integer_type(kind):
+    for found, same in (
+        (networks.conv3(channels=kind(3)), networks.conv3(channels=3)),
+        (networks.vgg11(hidden=kind(8)), networks.vgg11(hidden=8)),
+        (networks.mlp([kind(3), kind(2)]), networks.mlp([3, 2])),
+        (networks.mlp([3, 2], bias=np.False_), networks.mlp([3, 2], False)),
+    ):
+        assert found == same
+        assert repr(found) == repr(same)
+    net = networks.mlp([3, 4, 2])
+    assert net.weight_shape(kind(2)) == (2, 4)
+
+
+@pytest.mark.parametrize("channels", [1, 4, 6])
+def test_fold_batch_norm_of_another_width(channels):
+    norm = torch.nn.BatchNorm1d(channels)
+    says = rf"layer 1: the batch norm has {channels} channels; needed: 5"
+    with pytest.raises(ValueError, match=says):
+        networks.fold_batch_norm([(torch.ones(5, 2), None, norm)])
+    with pytest.raises(TypeError, match="layer 1: the norm is a NoneType"):
+        networks.fold_batch_norm([(torch.ones(5, 2), None, None)])
+
+
+def test_a_stride_of_none():
+    for part in ("conv 4 3 stride 0", "pool 2 stride 0"):
+        text = f"conv 4 3; {part}; linear 2"
+        with pytest.raises(ValueError, match=f"with '{part}'; 784"):
+            networks.architecture(text, (1, 9, 9))
+
+
+def test_integers_beyond_int64_are_refused():
+    net = networks.mlp([3, 2])
+    theta = drawn(net)
+    x = np.full((1, 3), 2**63, dtype=np.uint64)
+    for beyond in (x, x * 2 - 1, torch.from_numpy(x)):
+        with pytest.raises(ValueError, match=r"x has integers from 2\^63"):
+            net.forward(theta, beyond)
+    small = x // 2**62
+    twos = np.full((1, 3), 2.0)
+    assert torch.equal(net.forward(theta, small), net.forward(theta, twos))
+    with pytest.raises(ValueError, match=r"y has integers from 2\^63"):
+        losses.targets(x[0], 2, loss="cross_entropy", like=theta[0][0])

@@ -3,12 +3,15 @@
 import math
 import weakref
 
+import numpy as np
 import path_cases as cases
 import pytest
 import torch
 
-from kernels import networks, paths
+from kernels import certificates, networks, paths
 from kernels.networks import placing as parts
+from kernels.paths import alignment
+from kernels.training import evaluate
 
 NET = networks.mlp([3, 7, 6, 5, 2])
 A, B = cases.drawn(NET, 1), cases.drawn(NET, 2)
@@ -150,6 +153,59 @@ def test_memory_is_a_few_copies(monkeypatch):
 def test_t_outside(t):
     with pytest.raises(ValueError, match=r"t is .*\[0, 1\]"):
         theorem1()(t)
+
+
+@pytest.mark.parametrize(
+    "segment", [-1, -3, 2, 0.5, math.nan, None, np.int64(-1), torch.tensor(-1)]
+)
+def test_segments_outside(segment):
+    path = paths.Path([A, B, A])
+    for ask in (
+        path.kind,
+        path.proof,
+        path.ends,
+        lambda k: path.point(k, 0.5),
+        lambda k: path.point(k, 0),
+        lambda k: path.point(k, 1),
+        paths.Path([A, B, A], ["general", "general"]).kind,
+    ):
+        with pytest.raises(ValueError, match=r"segment is .*from 0 to 1"):
+            ask(segment)
+
+
+@pytest.mark.parametrize("one", [np.int64(1), torch.tensor(1)])
+def test_segments_by_any_whole_number(one):
+    path = paths.Path([A, A, B])
+    assert path.kind(one) == path.kind(1) == "general"
+    assert path.kind(one - 1) == "constant"
+    assert cases.same(path.ends(one)[1], B)
+    found = networks.tree.parts(path.point(one, 0.5))
+    same = networks.tree.parts(path.point(1, 0.5))
+    assert all(map(torch.equal, found, same))
+
+
+def test_no_segment_is_asked_for_from_the_end():
+    """A proof of last knot to first, taken for the last segment's."""
+    net = networks.mlp([3, 6, 2])
+    a = cases.drawn(net, 1)
+    weight = 100 * a[1][0]
+    weight[:, 2:] = 0  # two live units
+    a = (a[0], (weight, a[1][1]))
+    b = alignment.permute(net, a, [[2, 3, 0, 1, 4, 5]])
+    x = cases.inputs(net, 20)
+    y = net.forward(a, x).argmax(1)
+    path = paths.Path([*paths.lemma2(net, a, b).knots, a])
+    with pytest.raises(ValueError, match="segment is -1"):
+        path.kind(-1)
+    assert path.kinds[-1] == "general"
+    found = certificates.certify(net, path, x, y)
+    last = len(path) - 1
+    seen = [
+        evaluate(net, path.point(last, k / 50), x, y)[0] for k in range(51)
+    ]
+    assert not found.exact
+    assert max(seen) > 2 * seen[0]
+    assert found.upper >= max(seen)
 
 
 def test_faulty_paths():

@@ -141,3 +141,28 @@ def test_faults_are_named():
         repair.repaired(bare, theta, theta, 0.5, x)
     with pytest.raises(ValueError, match="x has 1 samples"):
         alignment.match_activations(net, a, b, x[:1])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_inputs_that_are_not_finite(value):
+    net, a, b, x = case([4], 0)
+    x[3, 1] = value
+    with pytest.raises(ValueError, match="x has 1 non-finite"):
+        repair.repaired(net, a, b, 0.5, x)
+    with pytest.raises(ValueError, match="x has 1 non-finite"):
+        alignment.match_activations(net, a, b, x)
+
+
+def test_inputs_that_do_not_fit():
+    net, a, b, x = case([4], 0)
+    for call in (
+        lambda x: repair.repaired(net, a, b, 0.5, x),
+        lambda x: alignment.match_activations(net, a, b, x),
+    ):
+        with pytest.raises(ValueError, match="x has no samples"):
+            call(x[:0])
+        with pytest.raises(TypeError, match=r"x has dtype .*float32"):
+            call(x.float())
+        with pytest.raises(ValueError, match=r"x has shape \(40, 4\)"):
+            call(x[:, :4])
+        torch.testing.assert_close(call(x.numpy()), call(x), rtol=0, atol=0)
