@@ -403,9 +403,9 @@ for who, layers in (("B1", "layers 1 and 2"), ("B2", "layer 2")):
 # ## At the paper's scale
 #
 # MNIST, on CPU cores, with the paper's $T_B = 200$: on record are three models
-# at widths 200, 500 and 1000, @MODELS@, one at 2000 and one at 3000; the last
-# but one and He's are older, with 50 draws. The missing ones are cases of the
-# paper profile, up to 40 minutes of one core each. From width 1500 on the
+# at widths 200, 500 and 1000, two at 1500, one at 2000 and one at 3000; the
+# last but one and He's are older, with 50 draws. The missing ones are cases of
+# the paper profile, up to 40 minutes of one core each. From width 1500 on the
 # products of training are in bfloat16; a CPU that has none (no AVX-512 BF16,
 # no AMX) emulates them, many times slower, and a warning says so.
 
@@ -452,7 +452,15 @@ for who, layers in (("B1", "layers 1 and 2"), ("B2", "layer 2")):
         print(f"{layers}, width {w}: loss {loss:+.3f}, error {points:+.2f}")
 
 # %% [markdown]
-# @RESULT@
+# In layer 2 dropout stability holds from 500 on. Through both layers the rise
+# in training loss is 0.050 at 1000, as high as we had allowed, and from 0.029
+# at 1500 it falls to 0.013 at 3000. In test error we had allowed one point: it
+# is 1.7 at 1000, 1.02 and 1.19 for the two models at 1500, 0.96 at 2000 and
+# 0.75 at 3000, so that the row, which is judged at all widths above 1000,
+# fails at 1500. We looked for a mistake of ours first: with 50 draws in place
+# of the paper's 200 the first of the two models had 1.23, so that more draws
+# help a little. The curves fall as published; where the paper has 1000 we find
+# some 2000, by a tolerance of ours, for the paper prints no number.
 
 # %% [markdown]
 # ## Verdict
