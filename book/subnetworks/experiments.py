@@ -1143,6 +1143,12 @@ draw_layers(mnist, ["1/2"])
 # %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST with pruning factors one third and one quarter: the same picture, with the dropout curve lower than at one half and still far above the original in the low layers."}, "figure": {"name": "fig-se-mnist-less", "caption": "MNIST, f = 1/3 and f = 1/4, one model: the counterpart of N21's Figures 3 and 4 (left columns)."}}
 draw_layers(mnist, ["1/3", "1/4"])
 
+# %% [markdown]
+# In training loss (A) is the lower one at every hidden layer of
+# {numref}`fig-se-mnist-less`. In test error it is at $f = 1/3$ nowhere above
+# (B), and at $f = 1/4$ in the last layer, by one image of 10 000 (211 and
+# 210): "consistently smaller", counted layer by layer, just fails.
+
 # %% tags=["hide-input"] mystnb={"image": {"alt": "MNIST: loss and error along the straight line, the dropout path and the subnetworks' path between the two models; only the last stays low."}, "figure": {"name": "fig-se-mnist-paths", "caption": "MNIST: the three paths between the two recorded models, on all 60 000 training images. The authors' code draws this from 100 images and leaves the flat segments out."}}
 draw_paths(walked["mnist"])
 
