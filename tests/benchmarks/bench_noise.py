@@ -27,7 +27,7 @@ def power(apply, like, steps):
     q = torch.randn(like.shape, generator=g, dtype=like.dtype)
     for _ in range(steps):
         q = q / q.flatten(1).norm(dim=1).view(-1, *[1] * (q.dim() - 1))
-        q = _gram(apply, q)
+        q, _ = _gram(apply, q, None)
     return q.flatten(1).norm(dim=1).sqrt()
 
 
